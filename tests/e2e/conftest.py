@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from daemon import Daemon
 from failing_files import FailingFiles
+from forked_daemon import ForkedDaemon, ForkServer
 from loopback_origin import Origin
 from processes import adopt_orphans
 
@@ -27,20 +28,33 @@ HERE = Path(__file__).parent
 FOREIGN = [*HERE.glob("imaged_*.py"), *(HERE.parent / "thirdparty" / "imaged-folder").glob("imaged_*.py")]
 
 
+@pytest.fixture(scope="session")
+def fork_server() -> Iterator[ForkServer]:
+    """Return what forks the daemons of most tests."""
+    server = ForkServer({})
+    yield server
+    server.close()
+
+
 @pytest.fixture
-def make_daemon(tmp_path: Path) -> Iterator[Callable[..., Daemon]]:
-    """Return a function that starts a daemon with the given settings.
+def make_daemon(
+    tmp_path: Path, request: pytest.FixtureRequest, fork_server: ForkServer
+) -> Iterator[Callable[..., Daemon]]:
+    """Return a function that starts a daemon with the given settings, as a fork unless the test is a `whole_start`.
 
     Each daemon has to exit with status 0 at the end, unless the test killed it.
     """
     adopt_orphans()
+    is_whole = request.node.get_closest_marker("whole_start") is not None
     with ExitStack() as ends:
 
-        def make(settings: str = "", *overrides: str, kind: type[Daemon] = Daemon, **how: Any) -> Daemon:
+        def make(settings: str = "", *overrides: str, server: ForkServer = fork_server, **how: Any) -> Daemon:
             folder = tmp_path / f"daemon-{next(numbers)}"
             folder.mkdir()
-            daemon = kind(folder, settings, **how)
-            ends.callback(daemon.close)
+            if is_whole or "around" in how:
+                daemon = Daemon(folder, settings, **how)
+            else:
+                daemon = ForkedDaemon(folder, settings, server=server, **how)
             ends.callback(end, daemon)
             daemon.start(*overrides)
             return daemon
@@ -86,6 +100,14 @@ def files(tmp_path: Path) -> Iterator[FailingFiles]:
     files = FailingFiles(tmp_path, tmp_path / "daemon-0" / "var")
     yield files
     files.close()
+
+
+@pytest.fixture
+def quick_server(files: FailingFiles) -> Iterator[ForkServer]:
+    """Return what forks daemons on that file layer, which try again after short times."""
+    server = ForkServer(files.environ, quick=True)
+    yield server
+    server.close()
 
 
 @pytest.fixture

@@ -121,9 +121,6 @@ class Daemon:
                 each.close()
         return self.process.wait(LONGEST_S) or next(iter(statuses), 0)
 
-    def close(self) -> None:
-        """Release what starts the daemon."""
-
     def configure(self, settings: str) -> None:
         """Write the settings file. The daemon reads it at the next reload or start."""
         (self.folder / "imaged.yaml").write_text(settings)

@@ -1,7 +1,8 @@
 """The program of `forked_daemon.py`: loads the modules of the daemon once, then forks a daemon for each message.
 
-A message on the socket is the command of a daemon as JSON, with the file that gets its output as a descriptor. The
-answer is the id of the daemon, whose parent is the test. With a second argument, daemons wait for shorter times.
+A message on the socket is a daemon's folder, arguments and environment as JSON, with the file that gets its output as a
+descriptor. The answer is the id of the daemon, whose parent is the test. With a second argument, daemons wait for
+shorter times.
 """
 
 from __future__ import annotations
@@ -10,17 +11,27 @@ import json
 import os
 import socket
 import sys
+from pathlib import Path
+from typing import Any
 
+import imaged
 from imaged.garbage import LONG_LIVED
 
-MOST_BYTES = 65_536
+MOST_BYTES = 1 << 18
+"""Of a message."""
 
 MODULES = (
-    "imaged.cli", "imaged.commands.configuration", "imaged.daemon.main", "imaged.daemon.start", "imaged.logs.files",
-    "imaged.logs.streams", "imaged.process.ending", "imaged.process.notify", "imaged.workers.templates",
-    "imaged_magick.memory", "imaged_magick.filters",
-)  # fmt: skip
-"""All that a start imports, apart from Twisted's reactor: its epoll object would be that of all daemons."""
+    "imaged.cli",
+    "imaged.commands.configuration",
+    "imaged.daemon.main",
+    "imaged.daemon.start",
+    "imaged.logs.files",
+    "imaged.logs.streams",
+    "imaged.process.ending",
+    "imaged.process.notify",
+    "imaged.workers.templates",
+)
+"""What a start imports, apart from Twisted's reactor: its epoll object would be that of all daemons."""
 
 
 def shorten_waits() -> None:
@@ -39,15 +50,18 @@ def shorten_waits() -> None:
 
 
 def load_modules() -> None:
-    """Import what daemons need, and start ImageMagick as they do."""
-    for name in MODULES[:-2]:
-        __import__(name)
-    from imaged_magick.environment import start_imagemagick  # noqa: PLC0415  # only this program needs it
-
-    start_imagemagick()
-    for name in MODULES[-2:]:
+    """Import what each daemon imports."""
+    for name in MODULES:
         __import__(name)
     assert "twisted.internet.reactor" not in sys.modules
+
+
+def load_imagemagick() -> None:
+    """Start ImageMagick, as a daemon does that renders on threads."""
+    from imaged_magick.environment import start_imagemagick  # noqa: PLC0415  # others do not import it
+
+    start_imagemagick()
+    from imaged_magick import filters, memory  # noqa: F401, PLC0415  # these load its library
 
 
 def serve(connection: socket.socket) -> None:
@@ -72,18 +86,21 @@ def serve(connection: socket.socket) -> None:
         os.close(read)
 
 
-def become(command: dict[str, str], log: int, connection: socket.socket, *pipe: int) -> None:
-    """Run a daemon in this process, as the command line says."""
+def become(command: dict[str, Any], log: int, connection: socket.socket, *pipe: int) -> None:
+    """Run `python -m imaged` in this process, with the folder, the arguments and the environment of a message."""
     connection.close()
     for each in pipe:
         os.close(each)
-    with open(os.devnull, "rb") as nothing:  # noqa: PTH123  # it takes a descriptor
-        os.dup2(nothing.fileno(), 0)
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.close(log)
     os.chdir(command["folder"])
-    sys.argv = ["imaged", *command["arguments"]]
+    os.environ.clear()
+    os.environ.update(command["environ"])
+    folders = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    sys.path[:1] = [command["folder"], *(folder for folder in folders if folder and folder not in sys.path)]
+    sys.argv = [str(Path(imaged.__path__[0]) / "__main__.py"), *command["arguments"]]
+    sys.orig_argv[1:] = ["-m", "imaged", *command["arguments"]]
     from imaged.cli import main  # noqa: PLC0415  # it is loaded already
 
     main()
@@ -93,5 +110,6 @@ if __name__ == "__main__":
     LONG_LIVED.begin()
     if sys.argv[2:]:
         shorten_waits()
+        load_imagemagick()
     load_modules()
     serve(socket.socket(fileno=int(sys.argv[1])))

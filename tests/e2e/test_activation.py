@@ -19,6 +19,8 @@ from ports import GIVE, HeldSocket, endpoint, free_port, url
 
 from imaged.testing.pictures import make_jpeg
 
+pytestmark = pytest.mark.whole_start
+
 BY_NUMBER = ("listen=systemd:domain=INET:index=0", "status.listen=systemd:domain=INET:index=1")
 
 

@@ -10,12 +10,15 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+import pytest
 import yaml
 from bounded_store import SETTINGS, disk_usage, make_noise, run
 from daemon import Daemon, until
 from PIL import Image
 from rclone import RcloneS3
 from small_disk import SmallDisk
+
+pytestmark = pytest.mark.whole_start
 
 BOUND_BYTES = 6_000_000
 PICTURES = 50

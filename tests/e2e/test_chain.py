@@ -7,11 +7,14 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 
+import pytest
 from clients import connected, health
 from daemon import Daemon, until
 from handover import complete, upgrade
 from ports import endpoint, free_port, listens
 from processes import Process, living_in
+
+pytestmark = pytest.mark.whole_start
 
 BODY = b"no picture"
 

@@ -10,6 +10,7 @@ from contextlib import closing
 from http.client import RemoteDisconnected
 from urllib.parse import quote
 
+import pytest
 import yaml
 from clients import connected, health
 from daemon import Daemon, until
@@ -19,6 +20,8 @@ from processes import living_in
 
 from imaged.daemon.service import QUIET_S
 from imaged.testing.pictures import make_jpeg, make_png
+
+pytestmark = pytest.mark.whole_start
 
 GATED = {"processors": ["gate"], "render": {"isolation": "thread"}}
 """The gate is a file, which a worker process cannot see."""

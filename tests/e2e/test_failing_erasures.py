@@ -13,7 +13,7 @@ import yaml
 from daemon import Answer, Daemon, until
 from erased_picture import QUEUED, Picture
 from failing_files import FAULTS, KILL, FailingFiles, Fault
-from forked_daemon import ForkedDaemon
+from forked_daemon import ForkServer
 from processes import LONGEST_S
 
 SAMPLE, PARTS = 23, 2
@@ -23,11 +23,11 @@ EVERY = [pytest.param(first, PARTS, marks=pytest.mark.exhaustive) for first in r
 
 
 @pytest.fixture
-def daemon(make_daemon: Callable[..., Daemon], plugins: dict[str, str], files: FailingFiles) -> Daemon:
+def daemon(make_daemon: Callable[..., Daemon], plugins: dict[str, str], quick_server: ForkServer) -> Daemon:
     """Return a daemon on that file layer. Its remote store is a folder that does not fail."""
     remote = {"uploader": "folder", "plugins": {"folder": {"path": "remote"}}, "upload": {"timeout_s": 1}}
     settings = yaml.safe_dump(remote | {"render": {"isolation": "thread"}})
-    return make_daemon(settings, kind=ForkedDaemon, quick=True, environ={**plugins, **files.environ})
+    return make_daemon(settings, server=quick_server, environ=plugins)
 
 
 def is_idle(daemon: Daemon) -> bool:

@@ -18,7 +18,7 @@ import pytest
 import yaml
 from daemon import Answer, Daemon, request, until
 from failing_files import FAULTS, FULL, KILL, FailingFiles, Fault
-from forked_daemon import ForkedDaemon
+from forked_daemon import ForkServer
 from PIL import Image
 from processes import LONGEST_S
 
@@ -40,15 +40,16 @@ EVERY = [pytest.param(first, PARTS, marks=pytest.mark.exhaustive) for first in r
 
 
 @pytest.fixture
-def daemon(make_daemon: Callable[..., Daemon], plugins: dict[str, str], files: FailingFiles, fault: Fault) -> Daemon:
+def daemon(
+    make_daemon: Callable[..., Daemon], plugins: dict[str, str], quick_server: ForkServer, fault: Fault
+) -> Daemon:
     """Return a daemon on that file layer. Its remote store is a folder that does not fail.
 
     Each kill costs a start, which takes half as long without worker processes. They write no file of the store.
     """
     settings = {"uploader": "folder", "plugins": {"folder": {"path": "remote"}}}
     isolation = {"render": {"isolation": "thread" if fault is KILL else "process"}}
-    environ = {**plugins, **files.environ}
-    return make_daemon(yaml.safe_dump(settings | isolation), kind=ForkedDaemon, quick=True, environ=environ)
+    return make_daemon(yaml.safe_dump(settings | isolation), server=quick_server, environ=plugins)
 
 
 class Pictures:

@@ -22,6 +22,8 @@ from handover import complete, upgrade
 from PIL import Image
 from small_disk import SmallDisk
 
+pytestmark = pytest.mark.whole_start
+
 MIB = 1 << 20
 SIZE_BYTES = 64 * MIB
 

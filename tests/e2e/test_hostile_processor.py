@@ -24,6 +24,8 @@ from processes import descendants, weigh
 
 from imaged.testing.pictures import make_png
 
+pytestmark = pytest.mark.whole_start
+
 ROUNDS = int(os.environ.get("IMAGED_TEST_ROUNDS", "1"))
 GOOD_JOBS = 30
 TIMEOUT_S, SHORT_S = 30.0, 3.0

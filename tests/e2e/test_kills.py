@@ -18,6 +18,8 @@ from processes import Process, living_in
 
 from imaged.testing.pictures import make_jpeg, make_png
 
+pytestmark = pytest.mark.whole_start
+
 READY = -1.0
 MOMENTS_S = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7, READY)
 """When the test kills a process: so long after SIGUSR2, or when the new process is ready (some 0.5 s after it)."""

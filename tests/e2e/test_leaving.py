@@ -15,6 +15,8 @@ from processes import LONGEST_S
 
 from imaged.testing.pictures import make_jpeg
 
+pytestmark = pytest.mark.whole_start
+
 GATED = yaml.safe_dump(
     {
         "processors": ["gate"],

@@ -17,6 +17,8 @@ from processes import LONGEST_S
 
 from imaged.testing.pictures import make_jpeg
 
+pytestmark = pytest.mark.whole_start
+
 PICTURE = make_jpeg()
 
 

@@ -12,6 +12,8 @@ import pytest
 from daemon import Daemon
 from load import PROMISED, Ask, Load, stock
 
+pytestmark = pytest.mark.whole_start
+
 GOOD = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 RESET = struct.pack("ii", 1, 0)
 

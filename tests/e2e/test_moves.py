@@ -17,6 +17,8 @@ from daemon import Daemon, until
 from handover import upgrade
 from ports import endpoint, free_port, listens, url
 
+pytestmark = pytest.mark.whole_start
+
 
 def written(public: str, private: str) -> str:
     """Return the text of a file."""

@@ -16,6 +16,8 @@ from notify_socket import NotifySocket
 
 WATCH = """
 import os, sys
+
+pytestmark = pytest.mark.whole_start
 os.environ["WATCHDOG_PID"] = str(os.getpid())
 os.execvp(sys.argv[1], sys.argv[1:])
 """

@@ -22,6 +22,8 @@ from processes import descendants, weigh
 from imaged.testing.pictures import make_jpeg, make_png
 from imaged.workers.process_workers import HEADER_WORKERS
 
+pytestmark = pytest.mark.whole_start
+
 CLIENTS, READERS = 200, 4
 NEW = [f"{name}-q{quality}.jpg" for name in ("full_size", "w700") for quality in range(1, 101)]
 """The outputs of the clients: 200 different ones."""

@@ -19,6 +19,8 @@ from source_tree import ROOT
 
 from imaged.testing.pictures import make_png
 
+pytestmark = pytest.mark.whole_start
+
 GO = shutil.which("go") or "/usr/local/go/bin/go"
 WANTED = "status: {profile: true}\n"
 PATIENCE_S = 240.0

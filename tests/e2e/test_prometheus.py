@@ -15,6 +15,8 @@ from source_tree import ROOT
 
 from imaged.testing.pictures import make_jpeg, make_png
 
+pytestmark = pytest.mark.whole_start
+
 SETTINGS = """
 metrics: [prometheus]
 namespaces: {shop: {maximum_width: 400}}

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
 import yaml
 from daemon import Daemon, until
 from load import PROMISED, Load, stock
@@ -15,6 +16,8 @@ from ports import endpoint, free_port, listens, url
 from processes import Weight, weigh
 
 from imaged.testing.pictures import make_jpeg
+
+pytestmark = pytest.mark.whole_start
 
 Changes = Mapping[str, Any]
 

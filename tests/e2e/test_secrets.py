@@ -18,6 +18,8 @@ from ports import free_port
 
 from imaged.testing.pictures import make_jpeg
 
+pytestmark = pytest.mark.whole_start
+
 SECRETS = {
     "S3_SECRET": "hunter2SecretOfTheBucket",
     "SENTRY_DSN": "http://hunter2KeyOfSentry@127.0.0.1:9/1",

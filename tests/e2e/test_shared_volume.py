@@ -17,6 +17,8 @@ from loopback_origin import Origin
 
 from imaged.testing.pictures import make_png
 
+pytestmark = pytest.mark.whole_start
+
 FIRST_PROCESS = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
 STARTS = 3
 POSTS = 3

@@ -20,6 +20,8 @@ from processes import descendants
 
 from imaged.testing.pictures import make_png
 
+pytestmark = pytest.mark.whole_start
+
 Begin = Callable[..., Future[Answer]]
 
 BASE: dict[str, Any] = {

@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from daemon import Daemon, until
 from handover import complete, upgrade
 from load import PROMISED, Ask, Load, stock
@@ -15,6 +16,8 @@ from ports import endpoint, free_port, url
 from processes import Process, living_in, weigh
 
 from imaged.testing.pictures import make_jpeg
+
+pytestmark = pytest.mark.whole_start
 
 
 def test_upgrades_under_load(make_daemon: Callable[..., Daemon]) -> None:

@@ -29,6 +29,8 @@ from processes import LONGEST_S, Process, adopt_orphans, children, descendants, 
 
 from imaged.testing.pictures import make_png
 
+pytestmark = pytest.mark.whole_start
+
 ROUNDS = int(os.environ.get("IMAGED_TEST_ROUNDS", "1"))
 WORKERS_KILLED = 10 * ROUNDS
 DAEMONS_KILLED = max(3, 2 * ROUNDS)
