@@ -20,6 +20,7 @@ _LONGEST = 100
 """How long an entry may be, and what is kept of it. An address with brackets, scope and port is shorter."""
 
 _ENTRY = re.compile(r"\[(?P<bracketed>[^\]]*)\](?::[0-9]{1,5})?|(?P<ipv4>[^:]*):[0-9]{1,5}|(?P<plain>.*)")
+_MAPPED = "::ffff:"
 _KEPT = 1024
 
 
@@ -71,8 +72,9 @@ class TrustedProxies:
 
 
 def peer_of(address: object) -> str:
-    """Return the address in what a transport says of its other end, or UNIX."""
-    return getattr(address, "host", None) or UNIX
+    """Return the address in what a transport says of its other end, an IPv4-mapped one as IPv4, or UNIX."""
+    host: str = getattr(address, "host", None) or UNIX
+    return read_address(host) or host if host.startswith(_MAPPED) else host
 
 
 def read_address(text: str) -> str | None:

@@ -54,7 +54,7 @@ class Connection(HTTPChannel):
         self._quiet_since_s = connections.clock.seconds()
         self._has_spoken = False
         self.peer = UNIX
-        self.is_proxied = False
+        self.is_proxied = self.is_anonymous = False
         self._begin_head()
         self._closing = self._is_refused = self._is_lost = False
         self._abort_call: Any = None
@@ -109,12 +109,15 @@ class Connection(HTTPChannel):
         self.join(peer_of(self.getPeer()))
 
     def join(self, peer: str) -> None:
-        """Register the connection as one of this address, or refuse it."""
+        """Register the connection as one of this address, or refuse it: over TLS without an answer.
+
+        It would wait for the client's handshake, and nothing counts a refused connection.
+        """
         self.peer = peer
         if (answer := self._connections.add(self)) is not None:
             self._is_refused = True
             self.write(answer)
-            self.loseConnection()
+            (self._abort if self.isSecure() else self.loseConnection)()
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802  # Twisted's name
         """Read bytes. Abort the connection of a client that trickles the head of a request."""
@@ -182,14 +185,13 @@ class Connection(HTTPChannel):
 
     def lineLengthExceeded(self, line: bytes) -> None:  # noqa: ARG002, N802  # Twisted's name
         """Refuse a head that is too large."""
+        error: ImagedError = TargetTooLongError(
+            f"the request line is longer than {MAXIMUM_HEAD_BYTES} bytes: shorten it"
+        )
         if self._head_lines:
-            self.refuse(
-                HeadTooLargeError(
-                    f"the headers are too large: send {MAXIMUM_HEAD_BYTES} bytes and {MAXIMUM_HEADERS} headers at most"
-                )
-            )
-        else:
-            self.refuse(TargetTooLongError(f"the request line is longer than {MAXIMUM_HEAD_BYTES} bytes: shorten it"))
+            allowed = f"{MAXIMUM_HEAD_BYTES} bytes and {MAXIMUM_HEADERS} headers"
+            error = HeadTooLargeError(f"the headers are too large: send {allowed} at most")
+        self.refuse(error)
 
     def headerReceived(self, line: bytes) -> bool:  # noqa: N802  # Twisted's name
         """Read a header. Refuse a length with more digits than Python reads, which Twisted does not expect."""

@@ -13,6 +13,9 @@ from imaged.web.connections import Connections
 class ProxiedConnection(Connection):
     """A connection whose first bytes are a PROXY header. Until that has come, it counts as one of the proxy.
 
+    It is anonymous if the header has no address: the proxy does not say who wrote the requests, so that their
+    `X-Forwarded-For` may be false.
+
     A header that does not come within the idle timeout of the port ends the connection: its bytes do not prolong that.
     """
 
@@ -35,6 +38,7 @@ class ProxiedConnection(Connection):
         if found is None:
             return
         rest, self._header, self.is_proxied = self._header[found.size_bytes :], None, True
+        self.is_anonymous = found.address is None
         if found.address is not None:
             self._connections.discard(self)
             self.join(found.address)

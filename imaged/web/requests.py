@@ -85,7 +85,7 @@ class ImagedRequest(Request):
         self._is_counted = False
         self._peer: str = channel.peer
         self.is_proxied: bool = channel.is_proxied
-        self._address: str | None = None
+        self._address: str | None = self._peer if channel.is_anonymous else None
         self.trace = Trace("", site.seconds)
 
     def begin(self, method: bytes, target: bytes, version: bytes) -> None:

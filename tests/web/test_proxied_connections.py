@@ -73,9 +73,22 @@ def test_a_trusted_proxy_in_the_header_is_believed(port: LoggedPort) -> None:
 
 @pytest.mark.parametrize("header", [LOCAL, b"PROXY UNKNOWN\r\n"])
 def test_a_health_check_is_one_of_the_proxy(port: LoggedPort, header: bytes) -> None:
-    """A header without an address leaves that of the connection."""
+    """A header without an address leaves that of the connection; who wrote X-Forwarded-For is not known then."""
     assert port.client_of(port.connect(PROXY), header + POST) == PROXY
-    assert port.client_of(port.connect(PROXY), header + FORWARDED) == "203.0.113.5"
+    assert port.client_of(port.connect(PROXY), header + FORWARDED) == PROXY
+
+
+@pytest.mark.parametrize("header", [LOCAL[:13] + b"\x31" + LOCAL[14:], HEADER_2[:12] + b"\x21\x00" + HEADER_2[14:]])
+def test_a_header_of_an_unknown_family_tells_no_client(port: LoggedPort, header: bytes) -> None:
+    """Whatever comes behind it."""
+    assert port.client_of(port.connect(PROXY), header + FORWARDED) == PROXY
+
+
+def test_an_ipv4_mapped_peer_has_an_ipv4_address() -> None:
+    """So does a client of a socket that takes both, in the log as for limits; other addresses stay as they are."""
+    port = LoggedPort()
+    for peer, client in (("::ffff:198.51.100.7", CLIENT), ("2001:db8::1", "2001:db8::1"), ("fe80::1%lo", "fe80::1%lo")):
+        assert port.client_of(port.connect(peer), POST) == client
 
 
 def test_a_proxy_without_a_header_is_refused(port: LoggedPort, log_lines: list[str]) -> None:

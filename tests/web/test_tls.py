@@ -59,6 +59,19 @@ class TestTls(ServiceTestCase):
             assert read_answer(connection.received).body.endswith(b"}\n")
 
     @pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")  # as above
+    async def test_a_connection_too_many_ends_at_once(self) -> None:
+        """Nothing counts it, so that it does not stay open until its client begins the handshake."""
+        pem = self.folder / "certificate.pem"
+        write_certificate(pem)
+        await self.serve(listen=f"ssl:0:privateKey={pem}:certKey={pem}:interface=127.0.0.1", limits={"connections": 1})
+        endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", int(self.url.rpartition(":")[2]))
+        first, *others = [await connectProtocol(endpoint, ClientConnection()) for _ in range(4)]
+        for each in others:
+            await each.ended
+        assert not first.ended.called
+        first.leave()
+
+    @pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")  # as above
     async def test_a_reader_is_watched_at_the_socket(self) -> None:
         """The kernel keeps as little for a TLS client as for others, and says what it has taken."""
         pem = self.folder / "certificate.pem"
