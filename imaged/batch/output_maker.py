@@ -92,8 +92,10 @@ class OutputMaker:
             info = await self.pipeline.originals.info(image)  # with the details, if a smart crop needed them
             made = [output for output, error in results.items() if error is None]
             mended = [] if missing or lacking else [RECORD]  # there is no sound one
-            await self._upload(image, info, [*lacking, *mended, *made])
-            await self.pipeline.other_nodes.check_there(image)
+            try:
+                await self._upload(image, info, [*lacking, *mended, *made])
+            finally:
+                await self.pipeline.other_nodes.check_there(image)
             for error in filter(None, results.values()):
                 raise error
         return ItemResult(image, info.width_px, info.height_px, len(missing), len(outputs) - len(missing))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from imaged.core.errors import StoreError
 from imaged.core.hashes import ImageId
 from imaged.pipeline.remote import Remote
 from imaged.pipeline.shared import Shared
@@ -59,7 +60,10 @@ class RemoteTombstones:
         await self._remote.delete([key for key, _ in await self._list(key_prefix(image))])
 
     async def remove_files(self, image: ImageId) -> int:
-        """Remove all files of an image, also those of older layouts, when its uploads have ended; return how many."""
+        """Remove all files of an image, also those of older layouts, when its uploads have ended; return how many.
+
+        Raises StoreError also when the remote store still lists files that it has removed.
+        """
         await self._remote.uploads_ended(image)
         removed = 0
         for prefix in prefixes(self._shared.store.layout, image):
@@ -69,6 +73,8 @@ class RemoteTombstones:
                     break
                 await self._remote.delete(keys)
                 removed += len(keys)
+            else:
+                raise StoreError(f"the remote store still lists {len(keys)} files of {image} after it has removed them")
         return removed
 
     async def _list(self, prefix: str) -> list[tuple[str, Tombstone]]:

@@ -23,6 +23,7 @@ from imaged.core.errors import (
     NotAPictureError,
     NotFoundError,
     PolicyError,
+    StoreError,
     StoreUnavailableError,
 )
 from imaged.core.files import ORIGINAL, RECORD, parse_file
@@ -311,6 +312,28 @@ def test_an_erased_picture_is_not_made(tmp_path: Path, make_harness: Callable[..
     with pytest.raises(GoneError):
         harness.make(picture(tmp_path))
     assert harness.files == {}
+
+
+@pytest.mark.parametrize("is_failing", [False, True])
+def test_an_erasure_by_the_daemon_here_wins(
+    tmp_path: Path, make_harness: Callable[..., MakerHarness], *, is_failing: bool
+) -> None:
+    """What was uploaded is removed again, also where the batch learns of it in the middle, or an upload fails."""
+    harness = make_harness("x4.png")
+    upload = harness.harness.uploader.upload
+
+    async def upload_and_erase(key: str, path: Path, content_type: str) -> None:
+        if is_failing and key.endswith(".png"):
+            raise StoreError("the bucket is full")
+        await upload(key, path, content_type)
+        harness.files[Tombstone(IMAGE, 1).key] = b"{}"
+        if not is_failing:
+            harness.local.tombstones.add(Tombstone(IMAGE, 1))
+
+    harness.harness.uploader.upload = upload_and_erase  # type: ignore[method-assign]  # erased when one file is there
+    with pytest.raises(GoneError):
+        harness.make(picture(tmp_path))
+    assert list(harness.files) == [Tombstone(IMAGE, 1).key]
 
 
 def test_an_erasure_meanwhile_wins(tmp_path: Path, make_harness: Callable[..., MakerHarness]) -> None:

@@ -153,6 +153,23 @@ def test_a_remote_store_that_is_away_has_a_queued_job(make_harness: MakeHarness)
     assert harness.queued("erase") == []
 
 
+def test_files_that_a_remote_store_keeps_are_no_success(make_harness: MakeHarness) -> None:
+    """A store that lists what it has confirmed to remove has not erased it: the job is tried again."""
+    harness = make_harness()
+    harness.keep()
+
+    async def keep(keys: Sequence[str]) -> None:
+        assert keys
+
+    harness.uploader.delete = keep  # type: ignore[method-assign]  # a store whose lists are late
+    assert not erase(harness)
+    assert harness.queued("erase") == ["original"]
+    del harness.uploader.delete
+    harness.reactor.advance(600)
+    run_jobs(harness)
+    assert pictures_in(harness) == []
+
+
 def test_a_client_waits_for_the_job_for_the_time_of_an_upload(make_harness: MakeHarness) -> None:
     """A job that hangs is a queued one for the client."""
     harness = make_harness("upload: {timeout_s: 7}")
