@@ -1,6 +1,6 @@
 """Removes erased pictures from caches before imaged by HTTP requests: PURGE of each path, or one request with the tag.
 
-Varnish, nginx with cache_purge, and any CDN that purges a tag that stands in a header understand them.
+Varnish, nginx with a script, and any CDN that purges a tag that stands in a header understand them.
 """
 
 from __future__ import annotations

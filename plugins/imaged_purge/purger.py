@@ -21,8 +21,12 @@ from .options import Options
 CONCURRENCY = 8
 """How many requests to one cache run at once."""
 
-FINE = frozenset({200, 201, 202, 204, 404, 410})
-"""The statuses of a success. A cache may answer 404 or 410 for what it does not have."""
+FINE = frozenset({200, 201, 202, 204})
+"""The statuses of a success."""
+
+NOT_THERE = frozenset({404, 410})
+"""With these, a cache may say that it has no answer for a path. For a tag, they are a wrong URL, or an answer of imaged
+behind a cache that does not know the method."""
 
 _FAILURES = (
     ConnectError,
@@ -101,7 +105,7 @@ class HttpPurger:
         except _FAILURES as error:
             reason = " ".join(str(error).split()) or type(error).__name__
             raise StoreError(f"{method} {_shown(url)}: {reason}") from error
-        if status not in FINE:
+        if status not in FINE and (status not in NOT_THERE or self._options.header is not None):
             raise StoreError(f"{method} {_shown(url)}: the cache answered {status}; let it accept {method} from imaged")
 
     async def _status(self, method: bytes, url: str, headers: Headers) -> int:

@@ -19,7 +19,7 @@ from imaged.testing.fakes import make_host
 from imaged.testing.waiting import wait
 from imaged_purge import imaged_purger
 from imaged_purge.options import Options
-from imaged_purge.purger import CONCURRENCY, FINE, HttpPurger
+from imaged_purge.purger import CONCURRENCY, FINE, NOT_THERE, HttpPurger
 
 TAG = "p-f840ee339d264d4bab1b169a653b1a91"
 PATHS = ["/p/f84/0ee/339d264d4bab1b169a653b1a91/original", "/p/f84/0ee/339d264d4bab1b169a653b1a91/w5.jpg"]
@@ -128,17 +128,26 @@ def test_a_tag_is_one_request(cache: Cache, section: dict[str, Any], method: str
     assert (sent, path, headers[header], headers["fastly-key"]) == (method, "/service/ID/purge", TAG, "hush")
 
 
-@pytest.mark.parametrize("status", [*sorted(FINE), 301, 304, 400, 401, 403, 405, 412, 429, 500, 503])
+@pytest.mark.parametrize("status", [*sorted(FINE | NOT_THERE), 301, 304, 400, 401, 403, 405, 412, 429, 500, 503])
 def test_other_statuses_are_errors(cache: Cache, status: int) -> None:
     """A purge succeeds if the cache says that the answer is gone. The error has the status, and no path."""
     cache.status, cache.location = status, "/elsewhere" if status == 301 else ""
     purge = purger(cache).purge(TAG, PATHS[:1])
-    if status in FINE:
+    if status in FINE | NOT_THERE:
         wait(purge)
     else:
         with pytest.raises(StoreError, match=f"PURGE http://127.0.0.1:{cache.port}: the cache answered {status}"):
             wait(purge)
     assert [path for _, path, _ in cache.received] == PATHS[:1]
+
+
+@pytest.mark.parametrize("status", sorted(NOT_THERE))
+@pytest.mark.parametrize("section", [{"method": "BAN"}, {"method": "POST"}, {"tag_header": "xkey-purge"}])
+def test_a_tag_that_is_not_found_is_an_error(cache: Cache, section: dict[str, Any], status: int) -> None:
+    """A cache that does not know BAN passes it on to imaged, which answers 404; so may a CDN that is asked wrongly."""
+    cache.status = status
+    with pytest.raises(StoreError, match=f"the cache answered {status}"):
+        wait(purger(cache, **section).purge(TAG, PATHS))
 
 
 def test_a_slow_cache_is_an_error(cache: Cache) -> None:
