@@ -43,7 +43,7 @@ from imaged.store.originals import conflict
 from imaged.workers.engine import Engine
 from imaged.workers.single_flight import SingleFlight
 
-NOT_THERE_S = 5.0
+NOT_THERE_S = 1.0
 """How long clients get 404 for an original that the remote store has not, before it is asked again."""
 
 MOST_FETCHES = 100

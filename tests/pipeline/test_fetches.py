@@ -40,7 +40,7 @@ class Counted:
 
 
 def test_clients_do_not_ask_the_remote_store_again_at_once(make_harness: Callable[..., PipelineHarness]) -> None:
-    """For some seconds they get what it said; then a picture is found that another node has posted."""
+    """For NOT_THERE_S they get what it said; then a picture is found that another node has posted."""
     counted, harness = Counted(), make_harness()
     other = make_harness(uploader=harness.uploader)
     for _ in range(3):
