@@ -124,7 +124,10 @@ class DeepCheck:
             maximum_redirects=settings.sources.maximum_redirects,
             allow_networks=EVERY_NETWORK,
         )
-        for name, origin in build_origins(settings, plugins.origins, sites, self.threads.run, reactor).items():
+        threads = self.threads
+        for name, origin in build_origins(
+            settings, plugins.origins, sites, threads.run, reactor, lambda *_: threads
+        ).items():
             yield name, _try_origin(origin.source)
 
     async def _remote(self, uploader: CheckedUploader, folder: Path) -> bool:

@@ -89,6 +89,7 @@ class Generation:
 
     def _close(self) -> None:
         self.plugins.close(self.pipeline.metrics.hanging)
+        self.pipeline.origins.close()
         self.pipeline.engine.workers.stop()
         self.pipeline.store.close()
 

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
-
-from twisted.internet.defer import Deferred, TimeoutError  # noqa: A004  # Twisted's own class
-from twisted.python.failure import Failure
 
 from imaged.core.errors import (
     DiskFullError,
     NotFoundError,
     ReadOnlyError,
     SourceFailedError,
-    SourceTimeoutError,
     StoreError,
     TooLargeError,
 )
@@ -26,11 +22,12 @@ from imaged.fetch.exchange import Validators
 from imaged.fetch.hashing_writer import digest
 from imaged.fetch.origin_folders import copy_changed
 from imaged.fetch.sources import Fetched, Sources
+from imaged.fetch.timed_copies import TimedCopies
 from imaged.hooks.checked_uploader import CheckedUploader
-from imaged.hooks.host import RunInThread
+from imaged.hooks.host import OwnThreads, RunInThread
 
-MOST_LATE = 100
-"""How many downloads of a bucket may run on after their time, until further ones are refused."""
+FOLDER_THREADS = 4
+"""How many files of a folder are copied at once."""
 
 
 class OriginSource(Protocol):
@@ -44,6 +41,9 @@ class OriginSource(Protocol):
         `path` is one that `read_origin_path` has returned. Raises NotFoundError when the origin has no such original,
         and other ImagedErrors when it fails. After an error a part of the file may remain: the caller removes it.
         """
+
+    def close(self) -> None:
+        """Release what the source holds. It is not called again."""
 
 
 class SiteSource:
@@ -59,6 +59,9 @@ class SiteSource:
         """Fetch the original, with a conditional request where a version is known."""
         url = SourceUrl.parse(f"{self._base}{quote_origin_path(path)}")
         return await self._sources.fetch_changed(url, temporary, self._headers, known, self._is_below)
+
+    def close(self) -> None:
+        """Do nothing: no connection is kept."""
 
     def _is_below(self, url: SourceUrl) -> bool:
         """Return whether a redirect stays below the URL of the origin, which alone may get the headers."""
@@ -83,10 +86,8 @@ class BucketSource:
         self._uploader = uploader
         self._prefix = f"{base_path.strip('/')}/" if base_path else ""
         self._run = run
-        self._clock = clock
-        self._timeout_s = timeout_s
+        self._copies = TimedCopies("bucket", clock, timeout_s)
         self._most_bytes = most_bytes
-        self._late = 0
 
     async def fetch(self, path: str, temporary: Path, known: Validators) -> Fetched:
         """Download the object, unless the plugin says that it has not changed."""
@@ -94,9 +95,9 @@ class BucketSource:
         if len(key.encode()) > LONGEST_PATH_BYTES:
             raise NotFoundError("the key is longer than buckets take")
         try:
-            version = await self._download(key, temporary, known.etag)
-        except TimeoutError as error:
-            raise SourceTimeoutError(f"the bucket took longer than {self._timeout_s:g} seconds") from error
+            version = await self._copies.make(
+                lambda: self._uploader.download_changed(key, temporary, known.etag, self._most_bytes), temporary
+            )
         except (DiskFullError, ReadOnlyError):  # of the local disk
             raise
         except TooLargeError as error:
@@ -115,43 +116,31 @@ class BucketSource:
             raise TooLargeError(too_large)
         return Fetched(file, Validators(version))
 
-    async def _download(self, key: str, temporary: Path, known: str) -> str | None:
-        """Call the plugin within the timeout. Raises TimeoutError.
-
-        A late call is not cancelled: a thread of the plugin would continue, and write the file after its removal.
-        """
-        if self._late >= MOST_LATE:
-            raise SourceTimeoutError(f"{self._late} earlier downloads of the bucket have not ended")
-        waiter: Deferred[str | None] = Deferred()
-
-        def end(result: str | Failure | None) -> None:
-            if not waiter.called:
-                waiter.callback(result)  # a Failure makes it an errback
-                return
-            self._late -= 1
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
-
-        Deferred.fromCoroutine(self._uploader.download_changed(key, temporary, known, self._most_bytes)).addBoth(end)
-        try:
-            return await waiter.addTimeout(self._timeout_s, self._clock)
-        except TimeoutError:
-            self._late += 1
-            raise
+    def close(self) -> None:
+        """Do nothing: the plugin is closed with the other plugins."""
 
 
 class FolderSource:
-    """A folder of this machine. The time and the size of a file tell its version."""
+    """A folder of this machine. The time and the size of a file tell its version.
 
-    def __init__(self, folder: str, run: RunInThread, most_bytes: int) -> None:
+    It has threads of its own: a network file system that hangs would hold those of the store.
+    """
+
+    def __init__(self, folder: str, threads: OwnThreads, clock: Any, timeout_s: float, most_bytes: int) -> None:
         self.identity = folder
         self._folder = folder
-        self._run = run
+        self._threads = threads
+        self._copies = TimedCopies("folder", clock, timeout_s)
         self._most_bytes = most_bytes
 
     async def fetch(self, path: str, temporary: Path, known: Validators) -> Fetched:
-        """Copy the file, on a worker thread."""
-        return await self._run(copy_changed, self._folder, path, temporary, known, self._most_bytes)
+        """Copy the file, on a thread."""
+        copy = partial(self._threads.run, copy_changed, self._folder, path, temporary, known, self._most_bytes)
+        return await self._copies.make(copy, temporary)
+
+    def close(self) -> None:
+        """End the threads, each when its work is done."""
+        self._threads.let_go()
 
 
 def digest_of(source: OriginSource) -> str:

@@ -20,7 +20,14 @@ from imaged.core.events import WorkerDied
 from imaged.core.formats import Formats
 from imaged.core.hashes import ImageId
 from imaged.core.pictures import ImageInfo
-from imaged.fetch.origin_sources import BucketSource, FolderSource, OriginSource, SiteSource, digest_of
+from imaged.fetch.origin_sources import (
+    FOLDER_THREADS,
+    BucketSource,
+    FolderSource,
+    OriginSource,
+    SiteSource,
+    digest_of,
+)
 from imaged.fetch.resolver import Resolver
 from imaged.fetch.sources import Sources
 from imaged.hooks import registry
@@ -173,7 +180,7 @@ def build_pipeline(
     async def prepare(image: ImageId, info: ImageInfo) -> None:
         await pipeline.prepare(image, info)
 
-    origins = build_origins(settings, plugins.origins, sites, environment.threads.run, reactor)
+    origins = build_origins(settings, plugins.origins, sites, environment.threads.run, reactor, make_threads)
     pipeline = Pipeline(
         settings=settings,
         store=store,
@@ -217,23 +224,25 @@ def bind_sources(
 
 
 def build_origins(
-    settings: Settings, uploaders: Mapping[str, CheckedUploader], sites: Sources, run: RunInThread, clock: Any
+    settings: Settings,
+    uploaders: Mapping[str, CheckedUploader],
+    sites: Sources,
+    run: RunInThread,
+    reactor: Any,
+    make_threads: Callable[[Any, str, int], Threads] = Threads,
 ) -> dict[str, Origin]:
-    """Return the origins of the settings. `uploaders` are those that origins read from."""
+    """Return the origins of the settings, whose sources the caller closes.
+
+    `uploaders` are those that origins read from.
+    """
     found = {}
+    bounds = reactor, settings.sources.timeout_s, settings.sources.maximum_bytes
     for name, origin in settings.origins.items():
         source: OriginSource
         if name in uploaders:
-            source = BucketSource(
-                uploaders[name],
-                origin.base_path,
-                run,
-                clock,
-                settings.sources.timeout_s,
-                settings.sources.maximum_bytes,
-            )
+            source = BucketSource(uploaders[name], origin.base_path, run, *bounds)
         elif origin.path is not None:
-            source = FolderSource(origin.path, run, settings.sources.maximum_bytes)
+            source = FolderSource(origin.path, make_threads(reactor, f"origin {name}", FOLDER_THREADS), *bounds)
         else:
             source = SiteSource(sites, origin.url, origin.headers)
         found[name] = Origin(name, origin, source, f"{name}-{digest_of(source)}")

@@ -44,6 +44,9 @@ from imaged.store.disk import variant_time_ns
 from imaged.store.origin_records import OriginRecord
 from imaged.workers.single_flight import SingleFlight
 
+MAXIMUM_UNAWAITED = MAXIMUM_FETCHES // 2
+"""At how many fetches from an origin no stale path is asked for: clients wait for the paths that were never seen."""
+
 NOT_THERE_S = 60.0
 """How long a path without a picture is answered 404 without asking the origin."""
 
@@ -115,7 +118,7 @@ class Origins:
         self._origins = origins
         self._now_s = now_s
         self._prepare = prepare
-        self._fetching: SingleFlight[OriginKey, Found] = SingleFlight(shared.tasks)
+        self._fetching: dict[str, SingleFlight[str, Found]] = {name: SingleFlight(shared.tasks) for name in origins}
         self._refusals: Refusals[OriginKey] = Refusals(shared.reactor.seconds)
 
     async def find(self, namespace: str, name: str, path: str, charge: Charge = NO_CHARGE) -> Found:
@@ -142,18 +145,23 @@ class Origins:
 
     async def fetch(self, namespace: str, name: str, path: str, charge: Charge = NO_CHARGE) -> Found:
         """Fetch the picture at a path, whatever is known, as `find` does. Requests for one path share a fetch."""
-        origin, key = self._named(namespace, name), (name, path)
+        origin, fetching = self._named(namespace, name), self._fetching[name]
         self._shared.counters.saves.check(namespace)
-        if not self._fetching.in_flight(key):
-            if (error := self._refusals.find(key)) is not None:
+        if not fetching.in_flight(path):
+            if (error := self._refusals.find((name, path))) is not None:
                 raise error
-            if self._fetching.count >= MAXIMUM_FETCHES:
-                raise BusyError(f"{MAXIMUM_FETCHES} originals are being fetched from origins: try again later")
+            if fetching.count >= MAXIMUM_FETCHES:
+                raise BusyError(f"{MAXIMUM_FETCHES} originals are being fetched from origin {name}: try again later")
             charge.fetch()
-        found = await self._fetching.one(key, partial(self._fetch, origin, path, None))
+        found = await fetching.one(path, partial(self._fetch, origin, path, None))
         if not found.is_fetched:  # the fetch was that of a conditional request, and its answer 304
             return await self.fetch(namespace, name, path, charge)
         return found
+
+    def close(self) -> None:
+        """Close the sources of all origins."""
+        for origin in self._origins.values():
+            origin.source.close()
 
     def _named(self, namespace: str, name: str) -> Origin:
         origin = self._origins.get(name)
@@ -168,19 +176,21 @@ class Origins:
 
     def _revalidate(self, origin: Origin, record: OriginRecord) -> None:
         """Ask the origin again, behind the answer, unless the store could not keep what it sends."""
-        key, namespace = (origin.name, record.path), origin.settings.namespace
-        if self._fetching.in_flight(key) or self._fetching.count >= MAXIMUM_FETCHES or self._refusals.find(key):
+        path, fetching, namespace = record.path, self._fetching[origin.name], origin.settings.namespace
+        if fetching.in_flight(path) or fetching.count >= MAXIMUM_UNAWAITED:
+            return
+        if self._refusals.find((origin.name, path)) is not None:
             return
 
         async def revalidate() -> None:
             try:
                 self._shared.counters.saves.check(namespace)
-                await self._fetching.one(key, partial(self._fetch, origin, record.path, record))
+                await fetching.one(path, partial(self._fetch, origin, path, record))
             except _NO_PICTURE as error:  # other errors are logged where they are counted
                 self._log.warn(
                     "origin {origin} has no picture any more at {path}, and the former one is served: {error}",
                     origin=origin.name,
-                    path=record.path,
+                    path=path,
                     error=str(error),
                 )
             except ImagedError:

@@ -24,8 +24,9 @@ from imaged.core.errors import (
     TooLargeError,
 )
 from imaged.fetch.exchange import Validators
-from imaged.fetch.origin_sources import MOST_LATE, BucketSource
+from imaged.fetch.origin_sources import BucketSource
 from imaged.fetch.sources import Fetched
+from imaged.fetch.timed_copies import MOST_LATE
 from imaged.hooks.checked_uploader import CheckedUploader
 from imaged.hooks.contract_check import Metadata
 from imaged.testing.fakes import MemoryUploader, run_at_once

@@ -7,14 +7,20 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 
-from imaged.core.errors import NotFoundError, SourceFailedError, TooLargeError
+from imaged.core.errors import NotFoundError, SourceFailedError, SourceTimeoutError, TooLargeError
 from imaged.fetch.exchange import Validators
 from imaged.fetch.origin_folders import copy_changed
+from imaged.fetch.origin_sources import FolderSource
 from imaged.fetch.sources import Fetched
+from imaged.hooks.host import OwnThreads
 
 BODY = b"a picture" * 100_000
 SECRET = b"a secret"
@@ -165,3 +171,40 @@ def test_a_file_that_is_too_large_is_not_copied(folder: Folder) -> None:
     with pytest.raises(TooLargeError):
         folder.get("shoes/red.jpg", most_bytes=len(BODY) - 1)
     assert not folder.copy.stat().st_size
+
+
+class HangingThreads:
+    """Threads whose work ends when the test runs it in `work`."""
+
+    def __init__(self) -> None:
+        self.work: list[Callable[[], None]] = []
+        self.ended = 0
+
+    def run(self, function: Callable[..., Any], *args: Any) -> Deferred[Any]:
+        """Keep the work."""
+        result: Deferred[Any] = Deferred()
+        self.work.append(lambda: result.callback(function(*args)))
+        return result
+
+    def let_go(self) -> None:
+        """Count."""
+        self.ended += 1
+
+
+def test_a_folder_that_hangs_is_too_slow(folder: Folder) -> None:
+    """Its own threads wait for it, and the client does not. A late copy leaves no file."""
+    threads, clock, results = HangingThreads(), Clock(), list[Any]()
+    source = FolderSource(str(folder.root), cast(OwnThreads, threads), clock, 10.0, 1 << 30)
+    for _ in range(2):
+        fetching = Deferred.fromCoroutine(source.fetch("shoes/red.jpg", folder.copy, Validators()))
+        fetching.addBoth(results.append)
+    clock.advance(9.0)
+    threads.work.pop()()
+    assert results.pop().file.size_bytes == len(BODY)
+    clock.advance(1.0)
+    results.pop().trap(SourceTimeoutError)
+    folder.copy.unlink()
+    threads.work.pop()()
+    assert not folder.copy.exists()
+    source.close()
+    assert threads.ended == 1

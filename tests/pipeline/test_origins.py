@@ -28,7 +28,7 @@ from imaged.core.errors import (
 from imaged.core.files import ORIGINAL
 from imaged.core.hashes import ImageHash, ImageId
 from imaged.pipeline.ingest import MAXIMUM_FETCHES
-from imaged.pipeline.origins import NO_PICTURE_S, NOT_THERE_S, RETRY_S, SHORTEST_S, Found
+from imaged.pipeline.origins import MAXIMUM_UNAWAITED, NO_PICTURE_S, NOT_THERE_S, RETRY_S, SHORTEST_S, Found
 from imaged.store.local import LocalStore
 from imaged.store.trial import STORE, Trial
 from imaged.testing.pictures import make_png
@@ -286,6 +286,32 @@ def test_fetches_are_bounded(shop: Shop) -> None:
     shop.sources.gate.callback(None)
     assert len([result_of(each) for each in waiting]) == MAXIMUM_FETCHES
     assert shop.find("one-more.jpg").is_fetched
+
+
+def test_an_origin_that_hangs_leaves_others_their_places(make_shop: MakeShop) -> None:
+    """Each origin has its own bound."""
+    shop = make_shop(SETTINGS.replace("}", "}, other: {url: 'http://other.example', namespace: p}", 1), remote=False)
+    shop.sources.gate = Deferred()
+    waiting = [shop.begin(f"{number}.jpg") for number in range(MAXIMUM_FETCHES)]
+    shop.fails(BusyError, "one-more.jpg")
+    waiting.append(Deferred.fromCoroutine(shop.origins.find("p", "other", "red.jpg")))
+    shop.sources.gate.callback(None)
+    assert all(result_of(each).is_fetched for each in waiting)
+
+
+def test_stale_paths_leave_places_to_unseen_ones(shop: Shop) -> None:
+    """They are answered without the origin; no client waits to know whether they have changed."""
+    paths = [f"{number}.jpg" for number in range(MAXIMUM_FETCHES)]
+    for path in paths:
+        shop.find(path)
+    shop.after(TTL_S)
+    shop.sources.gate = Deferred()
+    for path in paths:
+        assert not shop.find(path).is_fetched
+    assert shop.asked == MAXIMUM_FETCHES + MAXIMUM_UNAWAITED
+    waiting = shop.begin("unseen.jpg")
+    shop.sources.gate.callback(None)
+    assert result_of(waiting).is_fetched
 
 
 def test_an_original_that_no_store_has_is_fetched_again(make_shop: MakeShop) -> None:
