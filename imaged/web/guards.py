@@ -20,6 +20,7 @@ from imaged.web.paths import (
     FilePath,
     ForgetPath,
     HealthPath,
+    ImagePath,
     NamespacePath,
     OriginPath,
     ProcessPath,
@@ -53,7 +54,7 @@ def read_asked(request: Request, path: PublicPath, address: str, *, is_proxied: 
             file = parse_file(name)
         case FilePath(asked_image, name):
             namespace, image, file = asked_image.namespace, asked_image, parse_file(name)
-        case SrcsetPath(asked_image):
+        case SrcsetPath(asked_image) | ImagePath(asked_image):
             namespace, image = asked_image.namespace, asked_image
         case ProcessPath(asked_image):
             namespace, image, action = asked_image.namespace, asked_image, Action.PROCESS

@@ -54,6 +54,13 @@ class FilePath:
 
 
 @dataclass(frozen=True)
+class ImagePath:
+    """`GET /{ns}/{hash}`: nothing, or a picture that was erased by this path."""
+
+    image: ImageId
+
+
+@dataclass(frozen=True)
 class ErasePath:
     """`DELETE /{ns}/{hash}`: erases a picture."""
 
@@ -77,7 +84,9 @@ class OriginPath:
     name: str
 
 
-PublicPath = HealthPath | NamespacePath | ProcessPath | SrcsetPath | FilePath | ErasePath | ForgetPath | OriginPath
+PublicPath = (
+    HealthPath | NamespacePath | ProcessPath | SrcsetPath | FilePath | ImagePath | ErasePath | ForgetPath | OriginPath
+)
 _FIXED = {str(ORIGINAL): "original", str(RECORD): "info"}
 _ROUTES: dict[type[PublicPath], str] = {
     ProcessPath: "process",
@@ -86,6 +95,13 @@ _ROUTES: dict[type[PublicPath], str] = {
     ForgetPath: "forget",
 }
 READ = ("GET", "HEAD")
+_READ_METHODS = (b"GET", b"HEAD")
+_METHODS: dict[type[PublicPath], tuple[str, ...]] = {
+    NamespacePath: ("POST",),
+    ProcessPath: ("POST",),
+    ErasePath: ("DELETE",),
+    ForgetPath: ("DELETE",),
+}
 _AUTO = f".{AUTO}".encode()
 _HASH_AND_NAME = 3  # the fewest segments of a path with a hash: namespace, hash, name
 _SEPARATORS = re.compile("([&;])")  # Twisted splits a query at both
@@ -161,58 +177,55 @@ def _decoded(parts: Sequence[bytes]) -> list[str]:
 
 
 def read_path(request: Request) -> PublicPath:
-    """Parse the path of a request on the public port.
-
-    Raises NotFoundError for an unknown path, MethodNotAllowedError for the wrong method.
-    """
+    """Parse the path of a request on the public port. Raises NotFoundError for an unknown path."""
     encoded = _split(request.path)
     if len(encoded) > 1 and unquote_to_bytes(encoded[1]).startswith(b"@"):
-        return _read_origin_path(request, encoded)
+        return _read_origin_path(encoded)
     parts = _decoded(encoded)
     if any("?" in part for part in parts):  # the message leaves it out: it may hold a source
         raise NotFoundError("no such path: the ? before its parameters is percent-encoded")
     if parts == ["status_check"] and request.method != b"POST":
-        allow(request, READ)
         return HealthPath()
     if len(parts) == 1 and parts[0]:
-        namespace = check_namespace(parts[0])
-        allow(request, ("POST",))
-        return NamespacePath(namespace)
-    if is_hash("".join(parts[1:])):
-        if request.method == b"DELETE":
-            return ErasePath(_image(parts))
-        raise NotFoundError("the path ends with the hash: add an output, such as w500.jpg, or original or info.json")
+        return NamespacePath(check_namespace(parts[0]))
     asked = shorten(request.path.decode("ascii", "backslashreplace"))
     if len(parts) > 1 and not parts[-1]:
-        raise NotFoundError(f"nothing is at {asked!r}: remove the slash at its end")
+        advice = ", or add an output, such as w500.jpg" if is_hash("".join(parts[1:])) else ""
+        raise NotFoundError(f"nothing is at {asked!r}: remove the slash at its end{advice}")
+    if is_hash("".join(parts[1:])):
+        image = _image(parts)
+        return ImagePath(image) if request.method in _READ_METHODS else ErasePath(image)
     if len(parts) < _HASH_AND_NAME:
         raise NotFoundError(f"nothing is at {asked!r}: post pictures to /NAMESPACE, and get /NAMESPACE/HASH/OUTPUT")
-    return _read_image_path(request, _image(parts[:-1]), parts[-1])
+    return _read_image_path(_image(parts[:-1]), parts[-1])
 
 
 def _image(parts: Sequence[str]) -> ImageId:
     return ImageId(check_namespace(parts[0]), ImageHash.from_segments(parts[1:]))
 
 
-def _read_image_path(request: Request, image: ImageId, name: str) -> PublicPath:
-    if name == "process":
-        allow(request, ("POST",))
-        return ProcessPath(image)
-    if name == "outputs":
-        allow(request, ("DELETE",))
-        return ForgetPath(image)
-    allow(request, READ)
-    return SrcsetPath(image) if name == "srcset" else FilePath(image, name)
+def _read_image_path(image: ImageId, name: str) -> PublicPath:
+    match name:
+        case "process":
+            return ProcessPath(image)
+        case "outputs":
+            return ForgetPath(image)
+        case "srcset":
+            return SrcsetPath(image)
+    return FilePath(image, name)
 
 
-def _read_origin_path(request: Request, encoded: Sequence[bytes]) -> OriginPath:
+def _read_origin_path(encoded: Sequence[bytes]) -> OriginPath:
     namespace, origin, name = _decoded([*encoded[:2], encoded[-1]])
     path = encoded[2:-1]
     if not path or "?" in name:
         raise NotFoundError("the path of an origin is /NAMESPACE/@ORIGIN/PATH/OUTPUT, with an output such as w500.jpg")
-    found = OriginPath(check_namespace(namespace), origin[1:], read_origin_path(path), name)
-    allow(request, READ)
-    return found
+    return OriginPath(check_namespace(namespace), origin[1:], read_origin_path(path), name)
+
+
+def check_method(request: Request, path: PublicPath) -> None:
+    """Raise MethodNotAllowedError unless the method of a request fits its path."""
+    allow(request, _METHODS.get(type(path), READ))
 
 
 def is_auto(path: bytes) -> bool:
@@ -222,7 +235,7 @@ def is_auto(path: bytes) -> bool:
 
 def describe_request(trace: Trace, path: PublicPath, formats: Formats = FORMATS) -> None:
     """Record what a path says in `trace`. An extension that `formats` lack is left out."""
-    if isinstance(path, ProcessPath | SrcsetPath | FilePath | ErasePath | ForgetPath):
+    if isinstance(path, ProcessPath | SrcsetPath | FilePath | ImagePath | ErasePath | ForgetPath):
         trace.cache_tag = path.image.cache_tag
     match path:
         case HealthPath():
@@ -231,6 +244,8 @@ def describe_request(trace: Trace, path: PublicPath, formats: Formats = FORMATS)
             trace.route, trace.namespace = "post", namespace
         case ProcessPath(image) | SrcsetPath(image) | ErasePath(image) | ForgetPath(image):
             trace.route, trace.namespace = _ROUTES[type(path)], image.namespace
+        case ImagePath(ImageId(namespace)):
+            trace.namespace = namespace
         case FilePath(ImageId(namespace), name) | OriginPath(namespace, _, _, name) if name in _FIXED:
             trace.route, trace.namespace = _FIXED[name], namespace
         case OriginPath(namespace, _, _, "srcset"):

@@ -11,7 +11,7 @@ from twisted.web.http import Request
 from imaged.core.activity import Activity
 from imaged.core.asked import Action
 from imaged.core.clients import Charge, client_key
-from imaged.core.errors import BusyError, ImagedError, TooManyRequestsError
+from imaged.core.errors import BusyError, ImagedError, NotFoundError, TooManyRequestsError
 from imaged.core.hashes import ImageId
 from imaged.core.outputs import Output
 from imaged.pipeline.pipeline import Pipeline
@@ -28,11 +28,13 @@ from imaged.web.paths import (
     FilePath,
     ForgetPath,
     HealthPath,
+    ImagePath,
     NamespacePath,
     OriginPath,
     ProcessPath,
     PublicPath,
     SrcsetPath,
+    check_method,
     describe_request,
     read_path,
 )
@@ -42,6 +44,7 @@ from imaged.web.requests import ImagedRequest
 from imaged.web.writes import token_of
 
 _HEALTH = b"/status_check"
+_NO_FILE = "the path ends with the hash: add an output, such as w500.jpg, or original or info.json"
 
 MAXIMUM_POSTS = 1000
 """How many posts may run at once, including posts that wait for the same source."""
@@ -88,6 +91,7 @@ class PublicSite:
             if (pipeline := self.current()).settings.limits.requests_per_s:
                 self._count_request(request, pipeline)
             path = read_path(request)
+            check_method(request, path)
             if not isinstance(path, HealthPath):
                 self.check_running(request.began_s)
             with self.lease() as pipeline:
@@ -106,6 +110,7 @@ class PublicSite:
         with self.lease() as pipeline:
             path = read_path(request)
             describe_request(request.trace, path, pipeline.formats)
+            check_method(request, path)
             if not isinstance(path, HealthPath):
                 self.check_running(request.began_s)
             if not request.has_body:  # else `examine` has checked it
@@ -135,6 +140,9 @@ class PublicSite:
                 await self.files.send_srcset(request, image, pipeline)
             case ErasePath() | ForgetPath():
                 await answer_delete(request, path, pipeline)
+            case ImagePath(image):
+                pipeline.store.tombstones.check(image)
+                raise NotFoundError(_NO_FILE)
             case FilePath(image, name):
                 await self.files.send(request, image, name, pipeline)
             case OriginPath():

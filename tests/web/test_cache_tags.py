@@ -39,6 +39,9 @@ class TestCacheTags(ServiceTestCase):
             "304": await self.get(f"{HOME}/x30.jpg", if_none_match=etag),
             "412": await self.get(f"{HOME}/x30.jpg", if_match='"another"'),
             "416": await self.get(f"{HOME}/x30.jpg", range="bytes=999999-"),
+            "405": await self.ask("DELETE", f"{HOME}/x30.jpg"),
+            "405 with a body": await self.ask("PUT", f"{HOME}/x30.jpg", PICTURE),
+            "no file": await self.get(HOME),
             "missing": await self.get(f"/p/{'0' * 32}/x30.jpg"),
         }
         statuses = {name: answers[name].status for name in ("206", "304", "412", "416", "missing", "nonsense")}

@@ -27,6 +27,7 @@ class TestErase(ServiceTestCase):
             assert (answer.status, answer.headers["cache-control"]) == (410, "no-store"), name
             assert answer.json() == {"error": f"p/{HASH} was erased"}
             assert (await self.ask("HEAD", f"{HOME}/{name}")).status == 410
+        assert (await self.get(HOME)).status == (await self.ask("HEAD", f"/p/{HASH}")).status == 410
         assert not self.store.layout.folder(IMAGE).exists()
         assert [key for key in self.service_harness.files if ".erased/" not in key] == []
 
@@ -55,6 +56,18 @@ class TestErase(ServiceTestCase):
         assert (await self.get(f"{HOME}/x31.jpg")).status == 200
         assert await self.erase() == 204
         await self.check_gone()
+
+    async def test_the_path_of_a_picture_that_is_there_is_no_file(self) -> None:
+        """Its path takes DELETE alone, without a slash at its end; the errors say so."""
+        await self.serve()
+        await self.post()
+        answer = await self.get(HOME)
+        assert (answer.status, "add an output" in answer.json()["error"]) == (404, True)
+        answer = await self.ask("PUT", HOME)
+        assert (answer.status, answer.headers["allow"]) == (405, "DELETE")
+        answer = await self.ask("DELETE", f"{HOME}/")
+        assert (answer.status, "remove the slash" in answer.json()["error"]) == (404, True)
+        assert (await self.get(f"{HOME}/original")).status == 200
 
     async def test_a_hash_is_cut_in_any_way(self) -> None:
         """A picture that no store has can be erased, too."""
