@@ -230,9 +230,11 @@ class Origins:
         if not (is_same and was_kept):
             try:
                 _, info = await self._originals.keep(namespace, received, is_posted=False)
-            except GoneError:
+            except GoneError as error:  # is not fetched for each request
                 if has_room:
-                    await self._save(origin, seen)  # so that it is not fetched for each request
+                    await self._save(origin, seen)
+                else:
+                    self._refusals.add((origin.name, path), error, RETRY_S)
                 raise
             with suppress(ImagedError):  # outputs that are not ordered are made when a client asks for them
                 await self._prepare(image, info)

@@ -21,6 +21,7 @@ from imaged.core.files import ORIGINAL, ImageFile, parse_stored_file
 from imaged.core.hashes import ImageId
 from imaged.hooks.checked_uploader import CheckedUploader
 from imaged.pipeline.shared import Shared
+from imaged.store.atomic import discard
 from imaged.store.tombstones import gone
 
 T = TypeVar("T")
@@ -124,10 +125,25 @@ class Remote:
             await self._in_time(partial(self._upload, self._uploader, image, file, content_type, path))
 
     async def download(self, image: ImageId, file: ImageFile, path: Path) -> bool:
-        """Write a file of the remote store to `path`; return False when it has no such file."""
-        if self._uploader is None:
+        """Write a file of the remote store to `path`; return False when it has no such file.
+
+        A download that is late, or whose caller was cancelled, continues; its file is removed when it ends.
+        """
+        if (uploader := self._uploader) is None:
             return False
-        return await self._in_time(partial(self._call, partial(self._uploader.download, self.key(image, file), path)))
+        is_left = False
+
+        async def download() -> bool:
+            try:
+                return await uploader.download(self.key(image, file), path)
+            finally:
+                if is_left:
+                    discard(path)
+
+        try:
+            return await self._in_time(partial(self._call, download))
+        finally:
+            is_left = True
 
     async def files(self, image: ImageId) -> set[ImageFile]:
         """Return the files of an image that the remote store has; other keys beside them are ignored."""

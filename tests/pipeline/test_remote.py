@@ -27,7 +27,7 @@ def local(harness: PipelineHarness, body: bytes = PICTURE) -> None:
     path.write_bytes(body)
 
 
-async def outcome(waiting: Deferred[None]) -> None:
+async def outcome(waiting: Deferred[Any]) -> None:
     """Wait for a call that has begun."""
     await waiting
 
@@ -179,6 +179,33 @@ def test_no_client_waits_for_ever(make_harness: Callable[..., PipelineHarness]) 
     assert len(slow.asked) == 2
     slow.gates[1].callback(None)
     wait(outcome(again))
+
+
+class SlowReader(MemoryUploader):
+    """Reads nothing back until the test opens a gate."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate: Deferred[None] = Deferred()
+
+    async def download(self, key: str, path: Path) -> bool:
+        """Wait for the gate."""
+        await self.gate
+        return await super().download(key, path)
+
+
+def test_a_late_download_leaves_no_file(make_harness: Callable[..., PipelineHarness]) -> None:
+    """Its client has its error, and has removed the file that was not there yet."""
+    harness = make_harness("upload: {timeout_s: 3}", uploader=(slow := SlowReader()))
+    slow.files[harness.remote.key(IMAGE, ORIGINAL)] = PICTURE
+    with harness.store.temporary() as path:
+        reading = Deferred.fromCoroutine(harness.remote.download(IMAGE, ORIGINAL, path))
+        harness.reactor.advance(3)
+        with pytest.raises(StoreUnavailableError, match="longer than 3 s"):
+            wait(outcome(reading))
+    slow.gate.callback(None)
+    assert slow.downloads
+    assert harness.temporaries == []
 
 
 def test_a_call_that_never_began_is_no_outage(make_harness: Callable[..., PipelineHarness]) -> None:
