@@ -146,7 +146,7 @@ class Eviction:
                 expected_bytes += size_bytes
                 bound.forgotten_bytes += size_bytes
                 bound.forgotten_files += len(forgotten)
-                if not forgotten or bound.has_room():
+                if not forgotten or not bound.is_behind:
                     await self._sleep(REST * (forgetting.cpu_s - before_s))
             is_idle = forgetting.is_idle
         except Exception:  # of the queue, perhaps, which says what is needed

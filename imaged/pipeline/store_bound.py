@@ -122,6 +122,11 @@ class StoreBound:
         """
         return self._excess(2, max(expected_free_bytes, self.free_bytes))
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether the store is beyond a bound, or has refused a file since the search for room began."""
+        return bool(self._wanted_bytes) or not self.has_room()
+
     def has_searched(self) -> None:
         """Give up the room that refused files wanted: what could be forgotten for them is."""
         self._wanted_bytes = 0

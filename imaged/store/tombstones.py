@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from imaged.core.disk_errors import disk_error
-from imaged.core.errors import GoneError, NotFoundError, StoreError
+from imaged.core.errors import DiskFullError, GoneError, NotFoundError, StoreError
 from imaged.core.hashes import ImageHash, ImageId
 from imaged.owners import NO_LOCKS
 from imaged.store import atomic
@@ -31,7 +31,6 @@ OLD_PARTITIONS = ((3, 3), (3, 3, 3))
 
 Changing = Callable[[Sequence[Path]], AbstractContextManager[None]]
 
-_FULL = {errno.ENOSPC, errno.EDQUOT}
 _LOCK = "lock"
 
 
@@ -101,15 +100,17 @@ class Tombstones:
         Raises StoreError when one of both fails; some files may then be left. A full disk is no reason: the files go
         first, and give the tombstone its room.
         """
-        with self._held(), _erasing(tombstone.image):
-            try:
-                self._write(tombstone)
-            except OSError as error:
-                if error.errno not in _FULL:
-                    raise
+        try:
+            return self._add(tombstone)
+        except DiskFullError:
+            with _erasing(tombstone.image):
                 removed = self._remove_files(tombstone.image)
-                self._write(tombstone)
-                return removed + self._remove_files(tombstone.image)
+            os.sync()  # Btrfs frees the space of removed files only then
+            return removed + self._add(tombstone)
+
+    def _add(self, tombstone: Tombstone) -> list[str]:
+        with self._held(), _erasing(tombstone.image):
+            self._write(tombstone)
             return self._remove_files(tombstone.image)
 
     def enforce(self, image: ImageId) -> Tombstone | None:

@@ -2,46 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
 import http.client
 import io
-import json
 import random
-import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 from daemon import Daemon, request, until
+from full_disk import MIB, home, is_full, lines, noise, settings, statuses, titles
 from handover import complete, upgrade
 from PIL import Image
 from small_disk import SmallDisk
 
 pytestmark = pytest.mark.whole_start
 
-MIB = 1 << 20
 SIZE_BYTES = 64 * MIB
-
-TITLES = {"Disk full", "State disk full", "Store read-only", "Store", "Job queue", "Out of service"}
-
-
-def noise(seed: int, side_px: int = 300) -> bytes:
-    """Return a picture that does not compress: 270 kB of PNG for 300 pixels."""
-    pixels = random.Random(seed).randbytes(3 * side_px * side_px)
-    body = io.BytesIO()
-    Image.frombytes("RGB", (side_px, side_px), pixels).save(body, "PNG")
-    return body.getvalue()
-
-
-def home(body: bytes) -> str:
-    """Return the folder of a picture."""
-    digits = hashlib.md5(body).hexdigest()
-    return f"p/{digits[:3]}/{digits[3:6]}/{digits[6:]}"
 
 
 @pytest.fixture
@@ -50,28 +30,6 @@ def disk(tmp_path: Path) -> Iterator[SmallDisk]:
     disk = SmallDisk(tmp_path / "disk", SIZE_BYTES)
     yield disk
     disk.close()
-
-
-def settings(store: Path, remote: Path | None = None, **more: Any) -> str:
-    """Return settings with a store there, and a remote one if given."""
-    uploads = {} if remote is None else {"uploader": "folder", "plugins": {"folder": {"path": str(remote)}}}
-    return yaml.safe_dump({"store": {"path": str(store)}} | uploads | more)
-
-
-def titles(daemon: Daemon) -> list[str]:
-    """Return the titles of the alerts about disks, without those that a small disk always has."""
-    return [each["title"] for each in daemon.status()["alerts"] if each["title"] in TITLES]
-
-
-def statuses(daemon: Daemon) -> set[int]:
-    """Return the statuses of all answers of the public port, by the log."""
-    lines = map(json.loads, filter(lambda line: line.startswith("{"), daemon.log.read_text().splitlines()))
-    return {line["status"] for line in lines if "status" in line}
-
-
-def lines(daemon: Daemon, text: str) -> int:
-    """Count the lines of the log with a text."""
-    return len(re.findall(text, daemon.log.read_text()))
 
 
 def fill(daemon: Daemon, disk: SmallDisk) -> dict[str, bytes]:
@@ -379,8 +337,3 @@ def test_clients_while_the_disk_fills(
             assert (root / directory / "original").read_bytes() == body
             until((root / directory / "w90.png").is_file, daemon)
             Image.open(root / directory / "w90.png").load()
-
-
-def is_full(daemon: Daemon) -> bool:
-    """Say whether the status has a full disk."""
-    return bool(daemon.status()["store"]["is_full"])

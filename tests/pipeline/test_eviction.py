@@ -252,6 +252,23 @@ def test_a_save_that_fills_the_store_begins_a_search(make_store: Callable[..., S
     assert not all(path.exists() for path in old)
 
 
+def test_a_search_for_a_refused_file_does_not_rest(make_store: Callable[..., Store]) -> None:
+    """Each further file would be refused meanwhile, and rendered again. Other searches rest between two samples."""
+    store = make_store("store: {maximum_bytes: 5242880}")
+    images = [ImageId("p", ImageHash(hashlib.md5(bytes([number, 0])).hexdigest())) for number in range(250)]
+    for image in images:
+        store.put(ORIGINAL, 99, image, kib=0)
+        store.put(RECORD, 99, image, kib=0)
+    for image in images[::3]:
+        store.put(X30, 1, image, kib=64)
+    for _ in range(20):
+        store.search()
+    assert store.bound.fault is None
+    assert store.bound.reserve(800 * KIB) is None
+    store.eviction.check()
+    assert store.bound.reserve(800 * KIB) is not None
+
+
 def test_at_the_bound_no_output_is_copied_from_the_remote_store(make_store: Callable[..., Store]) -> None:
     """It would have to be stored; one that is rendered instead need not be."""
     store = make_store("{store: {maximum_bytes: 1024}, remote: {reuse_outputs: true}}", remote=True)
