@@ -10,8 +10,8 @@ from pathlib import Path
 from imaged.core.disk_errors import disk_error
 from imaged.core.hashes import ImageId
 from imaged.owners import Liveness, liveness
-from imaged.store.incoming import LONGEST_S, OWNERS, is_older
-from imaged.store.local import INCOMING, LocalStore
+from imaged.store.incoming import INCOMING, LONGEST_S, OWNERS, is_older
+from imaged.store.local import LocalStore
 from imaged.store.tombstones import ERASED
 
 PREFIX = ".batch-"

@@ -15,6 +15,9 @@ from imaged.owners import NO_LOCKS, Liveness, Owner, liveness, realm
 LONGEST_S = 86_400
 """How long a file is kept after its last write when its owner is UNKNOWN: no upload pauses for so long."""
 
+INCOMING = ".incoming"
+"""The folder of the temporary files, in the root of a store and of each file system below it."""
+
 OWNERS = ".owners"
 """The folder of the owners' lock files, beside the folder of the temporary files."""
 

@@ -13,15 +13,13 @@ from imaged.core.pictures import ImageInfo
 from imaged.store import records, trial
 from imaged.store.atomic import discard
 from imaged.store.disk import Disk, keeping
-from imaged.store.incoming import Incoming
+from imaged.store.incoming import INCOMING, Incoming
 from imaged.store.layout import Layout
 from imaged.store.origin_records import OriginRecords
 from imaged.store.originals import OriginalFiles
 from imaged.store.size import StoreSize
 from imaged.store.trial import Trial
 from imaged.store.variants import VariantFiles
-
-INCOMING = ".incoming"
 
 
 class LocalStore(Disk):

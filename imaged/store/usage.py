@@ -11,7 +11,10 @@ from pathlib import Path
 from time import sleep, thread_time
 
 from imaged.core.errors import StoreError
-from imaged.store.incoming import OWNERS
+from imaged.store.incoming import INCOMING, OWNERS
+
+UNCOUNTED = {INCOMING, OWNERS}
+"""Folders that are not counted: unfinished files get their names while the count runs, and count then."""
 
 BLOCK_BYTES = 512
 """The unit of `st_blocks` (POSIX leaves it open; Linux and the BSDs have this one)."""
@@ -55,7 +58,7 @@ def never() -> bool:
 
 
 def measure(root: Path, is_stopped: Callable[[], bool] = never) -> Usage:
-    """Count every file below `root` except owners' lock files.
+    """Count every file below `root` except unfinished files and owners' lock files.
 
     Takes minutes on a large store: worker threads only. It rests most of the time, so that requests get the GIL. Raises
     CountStoppedError soon after `is_stopped` has become true, as else a shutdown would wait for it.
@@ -71,7 +74,7 @@ def measure(root: Path, is_stopped: Callable[[], bool] = never) -> Usage:
             occupied_bytes += status.st_blocks * BLOCK_BYTES if status.st_dev == device else 0
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
-                    if entry.name != OWNERS:
+                    if entry.name not in UNCOUNTED:
                         folders.append(entry.path)
                 elif not entry.is_dir():
                     with suppress(FileNotFoundError):  # as above

@@ -11,9 +11,9 @@ from imaged.store.usage import CountStoppedError, Usage, measure
 
 
 def test_every_file_is_counted_once(tmp_path: Path) -> None:
-    """Files at any depth count, and a link to a file as itself; linked folders and locks of owners do not."""
+    """Files at any depth count, and a link to a file as itself; linked folders, unfinished files and locks do not."""
     root = tmp_path / "store"
-    for name in ("p/f84/0ee/original", "p/f84/0ee/x300.jpg", ".incoming/part", f".incoming/{OWNERS}/lock"):
+    for name in ("p/f84/0ee/original", "p/f84/0ee/x300.jpg", "part", ".incoming/new", f"{OWNERS}/lock"):
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(bytes(100))
