@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from imaged.config.model import Settings
-from imaged.core.asked import Action, Asked
+from imaged.core.access_request import AccessRequest, Action
 from imaged.core.errors import ForbiddenError
 from imaged.core.files import parse_file
 from imaged.core.signatures import read_message, sign
@@ -40,9 +40,9 @@ def by_guard(key: str) -> Callable[[str], None]:
     """Return a call that asks the guard about a signature, for the URL that `key` would sign."""
 
     def call(signature: str) -> None:
-        asked = Asked(Action.READ, "p", PATH, None, parse_file("w777.jpg"), {"s": signature})
+        request = AccessRequest(Action.READ, "p", PATH, parse_file("w777.jpg"), {"s": signature})
         try:
-            GUARD(asked, SETTINGS)
+            GUARD(request, SETTINGS)
         except ForbiddenError:
             return
         raise AssertionError(f"a wrong signature of {key} passed")

@@ -17,7 +17,7 @@ from statistics import linear_regression, mean
 
 from imaged.config.access import AccessSettings
 from imaged.config.model import Settings
-from imaged.core.asked import Action, Asked
+from imaged.core.access_request import AccessRequest, Action
 from imaged.core.errors import ImagedError
 from imaged.core.signatures import sign, upload_message
 from imaged.web.writes import guard_writes
@@ -26,20 +26,22 @@ NOW_S = 1_800_000_000.0
 TOKEN, KEY = "imaged_f2nnhDnbUi-AlH5yOT4HefH03uDsJCunGhzHcSQpqzw", "a3f1-signing-key-0123456789"
 EXPIRES = str(int(NOW_S) + 600)
 PERMUTATIONS = 2000
-Ask = Callable[[str], Asked]
+Ask = Callable[[str], AccessRequest]
 
 
-def measure(ask: Ask, guard: Callable[[Asked, Settings], None], settings: Settings, right: str, rounds: int) -> None:
+def measure(
+    ask: Ask, guard: Callable[[AccessRequest, Settings], None], settings: Settings, right: str, rounds: int
+) -> None:
     """Time guesses of a text, and print the range of their times and the trend."""
     spent_ns: dict[int, list[int]] = {length: [] for length in range(len(right))}
     order = list(spent_ns)
     for _ in range(rounds):
         random.shuffle(order)
         for length in order:
-            asked = ask(right[:length] + "!" * (len(right) - length))  # a new one, so that its place in memory varies
+            request = ask(right[:length] + "!" * (len(right) - length))  # a new one, so that its place in memory varies
             began_ns = time.thread_time_ns()
             try:
-                guard(asked, settings)
+                guard(request, settings)
             except ImagedError:
                 spent_ns[length].append(time.thread_time_ns() - began_ns)
     means = [mean(sorted(each)[: rounds // 2]) for _, each in sorted(spent_ns.items())]
@@ -67,23 +69,31 @@ def main(rounds: int) -> None:
     settings, writes = Settings(access=access), guard_writes(lambda: NOW_S)
 
     print("tokens")
-    measure(lambda text: Asked(Action.POST, "p", "/p", authorization=f"Bearer {text}"), writes, settings, TOKEN, rounds)
+    measure(
+        lambda text: AccessRequest(Action.POST, "p", "/p", authorization=f"Bearer {text}"),
+        writes,
+        settings,
+        TOKEN,
+        rounds,
+    )
     print("signatures of uploads")
     right = sign(KEY, upload_message("/p", EXPIRES))
     measure(
-        lambda text: Asked(Action.POST, "p", "/p", parameters={"e": EXPIRES, "s": text}),
+        lambda text: AccessRequest(Action.POST, "p", "/p", parameters={"e": EXPIRES, "s": text}),
         writes,
         settings,
         right,
         rounds,
     )
     print("for comparison: tokens that a loop compares, character by character")
-    measure(lambda text: Asked(Action.POST, "p", "/p", authorization=text), compare_slowly, settings, TOKEN, rounds)
+    measure(
+        lambda text: AccessRequest(Action.POST, "p", "/p", authorization=text), compare_slowly, settings, TOKEN, rounds
+    )
 
 
-def compare_slowly(asked: Asked, _: Settings) -> None:
+def compare_slowly(request: AccessRequest, _: Settings) -> None:
     """Refuse a token at its first wrong character: this shows a trend."""
-    for given, right in zip(asked.authorization or "", TOKEN, strict=True):
+    for given, right in zip(request.authorization or "", TOKEN, strict=True):
         if given != right:
             raise ImagedError("wrong")
 

@@ -295,7 +295,7 @@ def show(config: str | None, overrides: tuple[str, ...]) -> None:
     click.echo(yaml.safe_dump(loaded.plain_values(), sort_keys=False, allow_unicode=True), nl=False)
 
 
-@config_group.command()
+@config_group.command(short_help="Print a JSON Schema of the settings, for editors.")
 def schema() -> None:
     """Print a JSON Schema of the settings, for editors, with the options of the plugins that are installed."""
     from imaged.commands.plugins import settings_schema

@@ -14,7 +14,7 @@ LARGEST_ID = 2**63 - 1
 
 @click.group("queue")
 def queue_group() -> None:
-    """Show and change the queue of renders and uploads."""
+    """Show and change the queue of renders, uploads, erasures and purges."""
 
 
 @queue_group.command("list")

@@ -7,7 +7,7 @@ import secrets
 
 import click
 
-from imaged.core.asked import WRITES
+from imaged.core.access_request import WRITES
 
 PREFIX = "imaged_"
 """Programs that look for secrets in source code find a token by it."""
@@ -30,20 +30,26 @@ def token_group() -> None:
     """Make tokens for clients that post, process and delete."""
 
 
-@token_group.command()
+@token_group.command(short_help="Print a new token, and its lines for the settings.")
 @click.option("--name", metavar="N", default="app", help="The name of the token in the log. Default: app.")
-@click.option("--namespace", "namespaces", metavar="NS", multiple=True, help="One for which it is; may be repeated.")
+@click.option(
+    "--namespace",
+    "namespaces",
+    metavar="NS",
+    multiple=True,
+    help="A namespace that it is for; may be repeated. Default: all.",
+)
 @click.option(
     "--action",
     "actions",
     type=click.Choice([str(action) for action in WRITES]),
     multiple=True,
-    help="What its bearer may do; may be repeated.",
+    help="What a client may do with it; may be repeated. Default: all.",
 )
 def new(name: str, namespaces: tuple[str, ...], actions: tuple[str, ...]) -> None:
     """Print a new token, and on standard error the lines of the settings that name its file.
 
-    Without --namespace it is for all, and without --action for all that tokens are for. imaged keeps no copy of it.
+    imaged keeps no copy of it: send the standard output to a file.
     """
     import yaml
 

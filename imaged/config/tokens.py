@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, Pl
 from imaged.config.messages import UnfitError
 from imaged.config.section import Section
 from imaged.config.values import Namespace, distinct
-from imaged.core.asked import WRITES, Action
+from imaged.core.access_request import WRITES, Action
 from imaged.core.tokens import Token, digest_of, is_token
 
 SHORTEST_SECRET = 20

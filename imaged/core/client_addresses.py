@@ -26,7 +26,7 @@ _KEPT = 1024
 
 def is_of_this_machine(address: str) -> bool:
     """Return whether the address of a client is one of the loopback, or that of a UNIX socket."""
-    parsed = _parse(address)
+    parsed = parse_address(address)
     return address == UNIX if parsed is None else parsed.is_loopback
 
 
@@ -44,7 +44,7 @@ class TrustedProxies:
         """Return whether an address is that of a trusted proxy."""
         if address == UNIX:
             return self._has_unix
-        parsed = _parse(address)
+        parsed = parse_address(address)
         return parsed is not None and any(parsed in network for network in self._networks)
 
     def client(self, peer: str, forwarded: Sequence[bytes]) -> str:
@@ -84,11 +84,11 @@ def read_address(text: str) -> str | None:
     '2001:db8::1'
     """
     entry = _ENTRY.fullmatch(text.strip(" \t"))
-    parsed = None if entry is None else _parse(entry["bracketed"] or entry["ipv4"] or entry["plain"] or "")
+    parsed = None if entry is None else parse_address(entry["bracketed"] or entry["ipv4"] or entry["plain"] or "")
     return None if parsed is None else str(parsed)
 
 
-def _parse(address: str) -> IPv4Address | IPv6Address | None:
+def parse_address(address: str) -> IPv4Address | IPv6Address | None:
     """Return an address without its scope, an IPv4-mapped one as IPv4, or None."""
     try:
         parsed = ip_address(address.partition("%")[0])

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv6Address, ip_network
+
+from imaged.core.client_addresses import parse_address
 
 IPV6_SUBNET_BITS = 64
 """The smallest subnet of one customer (RFC 6177), who may use another address for each request."""
@@ -14,18 +16,14 @@ IPV6_SUBNET_BITS = 64
 @lru_cache(maxsize=4096)
 def client_key(address: str) -> str:
     """Return the key of a client: its IPv4 address, or the /64 of its IPv6 address; else `address` itself."""
-    try:
-        parsed = ip_address(address.partition("%")[0])
-    except ValueError:  # a UNIX socket
+    parsed = parse_address(address)
+    if parsed is None:  # a UNIX socket
         return address
-    if parsed.version == 6:  # noqa: PLR2004  # IPv6
-        if parsed.ipv4_mapped is not None:
-            return str(parsed.ipv4_mapped)
-        return str(ip_network((int(parsed), IPV6_SUBNET_BITS), strict=False))
-    return str(parsed)
+    return str(ip_network((parsed, IPV6_SUBNET_BITS), strict=False) if isinstance(parsed, IPv6Address) else parsed)
 
 
-LIMITS = ("requests_per_s", "posts_per_minute", "renders_per_minute", "connections")
+REQUESTS, POSTS, RENDERS, CONNECTIONS = "requests_per_s", "posts_per_minute", "renders_per_minute", "connections"
+LIMITS = (REQUESTS, POSTS, RENDERS, CONNECTIONS)
 """What clients may have limits of, by the keys of the settings."""
 
 

@@ -34,7 +34,7 @@ class UnauthorizedError(ImagedError):
 
     status = 401
 
-    def __init__(self, message: str, challenge: str = 'Bearer realm="imaged"') -> None:
+    def __init__(self, message: str, challenge: str) -> None:
         super().__init__(message)
         self.challenge = challenge
 

@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-from imaged.core.asked import Action
+from imaged.core.access_request import Action
 
-REALM = 'Bearer realm="imaged"'
+CHALLENGE = 'Bearer realm="imaged"'
 """The challenge of an answer to a request that has no token (RFC 6750, 3)."""
 
-INVALID = f'{REALM}, error="invalid_token"'
-INSUFFICIENT = f'{REALM}, error="insufficient_scope"'
+INVALID = f'{CHALLENGE}, error="invalid_token"'
+INSUFFICIENT = f'{CHALLENGE}, error="insufficient_scope"'
 
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 """The syntax of a token (RFC 6750, 2.1)."""

@@ -1,1 +1,1 @@
-"""The durable queue of renders and uploads, in SQLite: each job is on disk before an answer relies on it."""
+"""The durable queue in SQLite: each render, upload, erasure and purge is on disk before an answer relies on it."""

@@ -12,7 +12,7 @@ from twisted.logger import Logger
 
 from imaged.config.access import LimitsSettings
 from imaged.core.client_addresses import TrustedProxies
-from imaged.core.clients import LIMITS, Charge, client_key
+from imaged.core.clients import CONNECTIONS, POSTS, RENDERS, REQUESTS, Charge, client_key
 from imaged.core.errors import TooManyRequestsError
 from imaged.core.token_buckets import TokenBuckets
 
@@ -27,11 +27,11 @@ _log = Logger(namespace="imaged.limits")
 
 @dataclass(frozen=True)
 class Limit:
-    """One limit: the key of its setting, what it counts, and the seconds of `per`."""
+    """A limit of what clients ask for: the key of its setting, what it counts, and in how many seconds."""
 
     key: str
     counted: str
-    per_s: float
+    period_s: float
     buckets: TokenBuckets
 
 
@@ -48,10 +48,10 @@ class Clients:
         self._refused = Counter[str]() if refused is None else refused
         self._listed: object = None
         self._proxies = TrustedProxies()
-        self._requests = Limit(LIMITS[0], "requests", 1.0, TokenBuckets(BUSY_S))
-        self._posts = Limit(LIMITS[1], "pictures", 60.0, TokenBuckets(60.0))
-        self._renders = Limit(LIMITS[2], "new outputs", 60.0, TokenBuckets(60.0))
-        self._fetches = Limit(LIMITS[2], "fetches of originals", 60.0, TokenBuckets(60.0))
+        self._requests = Limit(REQUESTS, "requests", 1.0, TokenBuckets(BUSY_S))
+        self._posts = Limit(POSTS, "pictures", 60.0, TokenBuckets(60.0))
+        self._renders = Limit(RENDERS, "new outputs", 60.0, TokenBuckets(60.0))
+        self._fetches = Limit(RENDERS, "fetches of originals", 60.0, TokenBuckets(60.0))
         self._open: Counter[str] = Counter()
         self._warned_s: dict[str, float] = {}
 
@@ -100,7 +100,7 @@ class Clients:
             return None
         client, most = client_key(peer), self._settings().connections
         if most and self._open[client] >= most:
-            raise self._refusal(LIMITS[3], client, f"{most} connections are open: close one", 1.0)
+            raise self._refusal(CONNECTIONS, client, f"{most} connections are open: close one", 1.0)
         self._open[client] += 1
         return client
 
@@ -124,9 +124,9 @@ class Clients:
         if not most:
             return
         client = client_key(address)
-        wait_s = limit.buckets.take(client, most / limit.per_s, tokens, self._seconds())
+        wait_s = limit.buckets.take(client, most / limit.period_s, tokens, self._seconds())
         if wait_s:
-            per = "second" if limit.per_s == 1 else "minute"
+            per = "second" if limit.period_s == 1 else "minute"
             raise self._refusal(limit.key, client, f"{most:g} {limit.counted} a {per} are allowed", wait_s)
 
     def _refusal(self, key: str, client: str, rule: str, wait_s: float) -> TooManyRequestsError:

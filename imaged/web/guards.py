@@ -9,10 +9,9 @@ from urllib.parse import unquote_plus
 from twisted.web.http import Request
 
 from imaged.config.model import Settings
-from imaged.core.asked import GUARD_PARAMETERS, Action, Asked
+from imaged.core.access_request import GUARD_PARAMETERS, AccessRequest, Action
 from imaged.core.errors import MalformedRequestError
 from imaged.core.files import ImageFile, parse_file
-from imaged.core.hashes import ImageId
 from imaged.web.headers import OF_PROXIES, header
 from imaged.web.hosts import is_own_name, named_host
 from imaged.web.paths import (
@@ -29,19 +28,18 @@ from imaged.web.paths import (
     own_path,
 )
 
-Guard = Callable[[Asked, Settings], None]
+Guard = Callable[[AccessRequest, Settings], None]
 """Raises an ImagedError when a client may not ask for something. Called once for each request, before its body is read,
 on the reactor thread; it never waits."""
 
 
-def read_asked(request: Request, path: PublicPath, address: str, *, is_proxied: bool) -> Asked | None:
-    """Return what a request asks for, or None for `/status_check`, which is open to all.
+def read_access_request(request: Request, path: PublicPath, address: str, *, is_proxied: bool) -> AccessRequest | None:
+    """Return a request as guards see it, or None for `/status_check`, which is open to all.
 
-    `is_proxied` says whether its connection began with a PROXY header, which may tell no address.
+    `is_proxied` says whether its connection began with a PROXY header, with or without an address.
     Raises NotFoundError for a name that is none, MalformedRequestError for a repeated parameter of guards.
     """
     action = Action.READ
-    image: ImageId | None = None
     file: ImageFile | None = None
     match path:
         case HealthPath():
@@ -52,19 +50,18 @@ def read_asked(request: Request, path: PublicPath, address: str, *, is_proxied: 
             pass
         case OriginPath(namespace, _, _, name):
             file = parse_file(name)
-        case FilePath(asked_image, name):
-            namespace, image, file = asked_image.namespace, asked_image, parse_file(name)
-        case SrcsetPath(asked_image) | ImagePath(asked_image):
-            namespace, image = asked_image.namespace, asked_image
-        case ProcessPath(asked_image):
-            namespace, image, action = asked_image.namespace, asked_image, Action.PROCESS
-        case ErasePath(asked_image) | ForgetPath(asked_image):
-            namespace, image, action = asked_image.namespace, asked_image, Action.DELETE
-    return Asked(
+        case FilePath(image, name):
+            namespace, file = image.namespace, parse_file(name)
+        case SrcsetPath(image) | ImagePath(image):
+            namespace = image.namespace
+        case ProcessPath(image):
+            namespace, action = image.namespace, Action.PROCESS
+        case ErasePath(image) | ForgetPath(image):
+            namespace, action = image.namespace, Action.DELETE
+    return AccessRequest(
         action=action,
         namespace=namespace,
         path=own_path(request.path).decode("latin-1"),
-        image=image,
         file=file,
         parameters=guard_parameters(request.uri),
         authorization=header(request, b"authorization"),

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 
 from twisted.web.http import Request
 
-from imaged.core.asked import GUARD_PARAMETERS
+from imaged.core.access_request import GUARD_PARAMETERS
 from imaged.core.errors import ForbiddenError, MalformedRequestError, NotAPictureError
 from imaged.core.hashes import ImageId
 from imaged.core.pictures import ImageInfo

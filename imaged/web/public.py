@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from twisted.web.http import Request
 
+from imaged.core.access_request import Action
 from imaged.core.activity import Activity
-from imaged.core.asked import Action
 from imaged.core.clients import Charge, client_key
 from imaged.core.errors import BusyError, ImagedError, NotFoundError, TooManyRequestsError
 from imaged.core.hashes import ImageId
@@ -21,7 +21,7 @@ from imaged.web.deletes import answer_delete
 from imaged.web.descriptions import describe_image, describe_output
 from imaged.web.errors import public_text
 from imaged.web.file_answers import FileAnswers
-from imaged.web.guards import Guard, read_asked
+from imaged.web.guards import Guard, read_access_request
 from imaged.web.parameters import read_parameters
 from imaged.web.paths import (
     ErasePath,
@@ -118,11 +118,11 @@ class PublicSite:
             await self._answer(request, path, pipeline)
 
     def _check_guards(self, request: ImagedRequest, path: PublicPath, pipeline: Pipeline) -> None:
-        asked = read_asked(request, path, request.address, is_proxied=request.is_proxied)
-        if asked is not None:
+        wanted = read_access_request(request, path, request.address, is_proxied=request.is_proxied)
+        if wanted is not None:
             for guard in self.guards:
-                guard(asked, pipeline.settings)
-            if asked.action is not Action.READ and (token := token_of(asked, pipeline.settings.access)):
+                guard(wanted, pipeline.settings)
+            if wanted.action is not Action.READ and (token := token_of(wanted, pipeline.settings.access)):
                 request.trace.token = token.name
 
     async def _answer(self, request: ImagedRequest, path: PublicPath, pipeline: Pipeline) -> None:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from imaged.config.images import ImagePolicy
 from imaged.config.model import Settings
-from imaged.core.asked import Action, Asked
+from imaged.core.access_request import AccessRequest, Action
 from imaged.core.errors import ForbiddenError, MalformedRequestError
 from imaged.core.outputs import Output
 from imaged.core.signatures import read_message, verify
@@ -26,10 +26,10 @@ class ReadGuard:
 
     now_s: Callable[[], float]
 
-    def __call__(self, asked: Asked, settings: Settings) -> None:
+    def __call__(self, request: AccessRequest, settings: Settings) -> None:
         """Raise ForbiddenError for a file that is not public and whose URL is not signed, as `check` does."""
-        if asked.action is Action.READ and not settings.policy(asked.namespace).is_public(asked.file):
-            self.check(asked.path, asked.parameters, settings.access.signing_keys)
+        if request.action is Action.READ and not settings.policy(request.namespace).is_public(request.file):
+            self.check(request.path, request.parameters, settings.access.signing_keys)
 
     def check(self, path: str, parameters: Mapping[str, str], keys: Sequence[str]) -> None:
         """Raise ForbiddenError unless one of `keys` has signed a URL that has not expired.

@@ -22,11 +22,12 @@ from imaged.core.traffic import CLIENT_LEFT
 from imaged.fetch.budget import GiveUp
 from imaged.logs.request_lines import RequestRecord
 from imaged.web.bodies import Body
+from imaged.web.common_headers import common_headers
 from imaged.web.connections import Connections
 from imaged.web.errors import drop_tracebacks, send_error
-from imaged.web.headers import header, http_date
+from imaged.web.headers import header
 from imaged.web.heads import check_head
-from imaged.web.paths import is_auto, redacted
+from imaged.web.redaction import redacted
 from imaged.web.request_log import RequestLog
 
 IDLE_S = 60.0
@@ -283,23 +284,8 @@ class ImagedRequest(Request):
         return shorten(self.method.decode("ascii", "backslashreplace"), MAXIMUM_METHOD_CHARACTERS), redacted(self.uri)
 
     def _common_headers(self) -> list[tuple[bytes, bytes]]:
-        """Return the headers that each answer has."""
-        headers = [(b"Date", http_date()), (b"Server", b"imaged"), (b"X-Request-Id", self.trace.request_id.encode())]
-        if self.trace.cache_tag is not None:
-            tag = self.trace.cache_tag.encode()
-            headers += [(b"Cache-Tag", tag), (b"Surrogate-Key", tag)]  # CDNs read one or the other
-        shared = self._site.sharing(self)
-        if is_auto(self.path):
-            origin = shared.get("Vary")
-            shared = {**shared, "Vary": f"Accept, {origin}" if origin else "Accept"}  # one header: caches may read one
-        for name, value in shared.items():
-            headers.append((name.encode(), value.encode()))
-        if self._site.has_timing():
-            timing = f"total;dur={1000 * (self._site.seconds() - self.began_s):.3f}"
-            if spans_ms := self.trace.spans_ms:
-                timing = ", ".join([*(f"{name};dur={spent_ms:g}" for name, spent_ms in spans_ms.items()), timing])
-            headers.append((b"Server-Timing", timing.encode()))
-        return headers
+        elapsed_s = self._site.seconds() - self.began_s if self._site.has_timing() else None
+        return common_headers(self.trace, self.path, self._site.sharing(self), elapsed_s)
 
     def _failed(self, failure: Failure) -> None:
         if self._disconnected:

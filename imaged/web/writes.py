@@ -11,11 +11,11 @@ from collections.abc import Callable
 
 from imaged.config.access import AccessSettings
 from imaged.config.model import Settings
-from imaged.core.asked import Action, Asked
+from imaged.core.access_request import AccessRequest, Action
 from imaged.core.client_addresses import is_of_this_machine
 from imaged.core.errors import ForbiddenError, MalformedRequestError, UnauthorizedError
 from imaged.core.signatures import upload_message, verify
-from imaged.core.tokens import INSUFFICIENT, INVALID, Token, bearer_token, find_token
+from imaged.core.tokens import CHALLENGE, INSUFFICIENT, INVALID, Token, bearer_token, find_token
 from imaged.web.guards import Guard, guard_parameters, page_host
 
 _NUMBER = re.compile(r"[0-9]{1,15}")
@@ -25,74 +25,74 @@ _SEND_TOKEN = "send one in the header Authorization: Bearer TOKEN"  # noqa: S105
 def guard_writes(now_s: Callable[[], float]) -> Guard:
     """Return the guard. `now_s` returns seconds since the epoch."""
 
-    def guard(asked: Asked, settings: Settings) -> None:
-        if asked.action is Action.POST and asked.parameters:
-            check_signed_upload(asked, settings.access, now_s())
-        elif asked.action is not Action.READ:
-            check_bearer(asked, settings.access)
+    def guard(request: AccessRequest, settings: Settings) -> None:
+        if request.action is Action.POST and request.parameters:
+            check_signed_upload(request, settings.access, now_s())
+        elif request.action is not Action.READ:
+            check_bearer(request, settings.access)
             if settings.access.needs_private_port:
-                check_own_program(asked, settings)
+                check_own_program(request, settings)
 
     return guard
 
 
-def check_own_program(asked: Asked, settings: Settings) -> None:
+def check_own_program(request: AccessRequest, settings: Settings) -> None:
     """Raise ForbiddenError unless a request comes from this machine, neither for a proxy nor for a page of the web.
 
     Pages that the settings list may write, and /try under its names. Most proxies send a header; one without looks like
     a program.
     """
     is_foreign = (
-        asked.page is not None
-        and asked.page not in settings.web_origins(asked.namespace)
-        and page_host(asked.page) not in [name.lower() for name in settings.status.allow_hosts]
+        request.page is not None
+        and request.page not in settings.web_origins(request.namespace)
+        and page_host(request.page) not in [name.lower() for name in settings.status.allow_hosts]
     )
-    if asked.is_forwarded or is_foreign or not is_of_this_machine(asked.address):
+    if request.is_forwarded or is_foreign or not is_of_this_machine(request.address):
         raise ForbiddenError(
             "without a token only programs on this machine may do this, not proxies or web pages: the operator of this "
             "server configures access.tokens"
         )
 
 
-def check_bearer(asked: Asked, access: AccessSettings) -> None:
+def check_bearer(request: AccessRequest, access: AccessSettings) -> None:
     """Raise UnauthorizedError or ForbiddenError unless a client may write by its token, or no token is configured."""
     if not access.known_tokens:
         return
-    given = bearer_token(asked.authorization)
+    given = bearer_token(request.authorization)
     if given is None:
-        raise UnauthorizedError(f"this needs a token: {_SEND_TOKEN}")
+        raise UnauthorizedError(f"this needs a token: {_SEND_TOKEN}", CHALLENGE)
     token = find_token(access.known_tokens, given)
     if token is None:
         raise UnauthorizedError(f"this server does not know the token: {_SEND_TOKEN}", INVALID)
-    if not token.allows(asked.action, asked.namespace):
+    if not token.allows(request.action, request.namespace):
         raise ForbiddenError(
-            f"the token {token.name} is not for {asked.action} in the namespace {asked.namespace}: use another one",
+            f"the token {token.name} is not for {request.action} in the namespace {request.namespace}: use another one",
             INSUFFICIENT,
         )
 
 
-def check_signed_upload(asked: Asked, access: AccessSettings, now_s: float) -> None:
+def check_signed_upload(request: AccessRequest, access: AccessSettings, now_s: float) -> None:
     """Raise ForbiddenError unless the URL of a post has a signature that is right and has not expired.
 
     It alone decides, whether a token comes along or not. A URL that never expires is not accepted. Raises
     MalformedRequestError for a number that is none.
     """
-    signature, expires = asked.parameters.get("s"), asked.parameters.get("e")
-    maximum_bytes = asked.parameters.get("maximum_bytes")
+    signature, expires = request.parameters.get("s"), request.parameters.get("e")
+    maximum_bytes = request.parameters.get("maximum_bytes")
     if any(given is not None and not _NUMBER.fullmatch(given) for given in (expires, maximum_bytes)):
         raise MalformedRequestError("e and maximum_bytes are whole numbers: use the upload URL as it was signed")
     if signature is None or expires is None:
         raise ForbiddenError("an upload URL has a signature s and a time of expiry e: sign it with imaged sign --post")
-    if not verify(access.signing_keys, upload_message(asked.path, expires, maximum_bytes), signature):
+    if not verify(access.signing_keys, upload_message(request.path, expires, maximum_bytes), signature):
         raise ForbiddenError("the signature does not fit this upload URL: use the URL as it was signed")
     if int(expires) <= now_s:
         raise ForbiddenError("this upload URL has expired: ask for a new one")
 
 
-def token_of(asked: Asked, access: AccessSettings) -> Token | None:
+def token_of(request: AccessRequest, access: AccessSettings) -> Token | None:
     """Return the token by which `guard_writes` let a request pass, or None: writing is open, or its URL is signed."""
-    is_signed = asked.action is Action.POST and asked.parameters
-    given = None if is_signed else bearer_token(asked.authorization)
+    is_signed = request.action is Action.POST and request.parameters
+    given = None if is_signed else bearer_token(request.authorization)
     return None if given is None else find_token(access.known_tokens, given)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from imaged.core.asked import WRITES, Action
+from imaged.core.access_request import WRITES, Action
 from imaged.core.tokens import Token, bearer_token, digest_of, find_token, is_token
 
 ONE, TWO = "imaged_one-0123456789", "imaged_two-0123456789"

@@ -8,10 +8,9 @@ from itertools import product
 import pytest
 
 from imaged.config.load import load
-from imaged.core.asked import Action, Asked
+from imaged.core.access_request import AccessRequest, Action
 from imaged.core.errors import ImagedError
 from imaged.core.files import parse_file
-from imaged.core.hashes import ImageHash, ImageId
 from imaged.core.signatures import read_message, sign
 from imaged.web.files import CHANGING, LASTING
 from imaged.web.read_guard import ReadGuard
@@ -115,17 +114,16 @@ def signature(kind: str, path: str, expires: str | None) -> str | None:
     return kinds[kind]
 
 
-def asked(namespace: str, name: str, kind: str, time: str, action: Action = Action.READ) -> Asked:
-    """Return what a request asks for."""
+def asked(namespace: str, name: str, kind: str, time: str, action: Action = Action.READ) -> AccessRequest:
+    """Return a request with a signature and a time of expiry."""
     path, expires = f"/{namespace}/{HOME}/{name}", TIMES[time]
     given = {"s": signature(kind, path, expires), "e": expires}
     parameters = {key: value for key, value in given.items() if value is not None}
-    image = ImageId(namespace, ImageHash(HOME.replace("/", "")))
     file = None if name == "srcset" else parse_file(name)
-    return Asked(action, namespace, path, image, file, parameters)
+    return AccessRequest(action, namespace, path, file, parameters)
 
 
-def status(request: Asked) -> int:
+def status(request: AccessRequest) -> int:
     """Return the status that the guard gives to a request; 200: it passes."""
     try:
         GUARD(request, SETTINGS)
@@ -202,7 +200,7 @@ def test_many_wrong_signatures_take_no_memory() -> None:
 
     def refuse(number: int) -> None:
         path = f"/closed/{HOME}/w{number}.jpg"
-        wrong = Asked(Action.READ, "closed", path, None, parse_file(f"w{number}.jpg"), {"s": f"{number:022}"})
+        wrong = AccessRequest(Action.READ, "closed", path, parse_file(f"w{number}.jpg"), {"s": f"{number:022}"})
         assert status(wrong) == 403
 
     for number in range(1, 1000):

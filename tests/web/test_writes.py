@@ -12,10 +12,10 @@ import pytest
 from imaged.config.access import AccessSettings
 from imaged.config.images import ImagePolicy
 from imaged.config.model import Settings
-from imaged.core.asked import WRITES, Action, Asked
+from imaged.core.access_request import WRITES, AccessRequest, Action
 from imaged.core.errors import ForbiddenError, ImagedError, UnauthorizedError
 from imaged.core.signatures import sign, upload_message
-from imaged.core.tokens import INSUFFICIENT, INVALID, REALM
+from imaged.core.tokens import CHALLENGE, INSUFFICIENT, INVALID
 from imaged.web.writes import guard_writes, token_of, upload_limit_bytes
 
 NOW_S = 1_800_000_000
@@ -35,10 +35,10 @@ def settings(tokens: object = TOKENS, **access: object) -> Settings:
     return Settings(access=AccessSettings.model_validate(chosen))
 
 
-def status(asked: Asked, given: Settings) -> int:
+def status(request: AccessRequest, given: Settings) -> int:
     """Return the status of a refusal, or 200."""
     try:
-        guard(asked, given)
+        guard(request, given)
     except ImagedError as error:
         return error.status
     return 200
@@ -62,11 +62,11 @@ def bearer(token: str | None) -> str | None:
 @pytest.mark.parametrize("address", [HERE, THERE, "unix", "::1"])
 def test_with_tokens(token: str | None, expected: list[int], address: str) -> None:
     """A token allows its actions in its namespaces, from any address; without one nothing is written."""
-    asked = [
-        Asked(action, namespace, f"/{namespace}", authorization=bearer(token), address=address)
+    requests = [
+        AccessRequest(action, namespace, f"/{namespace}", authorization=bearer(token), address=address)
         for namespace, action in product("pq", WRITES)
     ]
-    assert [status(each, settings()) for each in asked] == expected
+    assert [status(each, settings()) for each in requests] == expected
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_without_tokens(
     A header for another server, such as a proxy, does not matter.
     """
     for action, namespace in product(WRITES, "pq"):
-        asked = Asked(
+        request = AccessRequest(
             action,
             namespace,
             f"/{namespace}",
@@ -107,8 +107,8 @@ def test_without_tokens(
             address=address,
             is_forwarded=is_forwarded,
         )
-        assert status(asked, settings(())) == private
-        assert status(asked, settings((), open=True)) == opened
+        assert status(request, settings(())) == private
+        assert status(request, settings((), open=True)) == opened
 
 
 @pytest.mark.parametrize(
@@ -118,28 +118,28 @@ def test_pages_without_tokens(page: str | None, expected: int) -> None:
     """A page of another host writes only if its origin is listed: its browser is on this machine, the page is not."""
     images = ImagePolicy(allow_origins=("https://www.example.com", "*"))
     for action in WRITES:
-        asked = Asked(action, "p", "/p", address=HERE, page=page)
-        assert status(asked, settings(()).model_copy(update={"images": images})) == expected
-        assert status(asked, settings((), open=True)) == 200
-        assert status(replace(asked, authorization=bearer(ALL)), settings()) == 200
+        request = AccessRequest(action, "p", "/p", address=HERE, page=page)
+        assert status(request, settings(()).model_copy(update={"images": images})) == expected
+        assert status(request, settings((), open=True)) == 200
+        assert status(replace(request, authorization=bearer(ALL)), settings()) == 200
 
 
 @pytest.mark.parametrize("given", [settings(), settings(()), settings((), open=True)])
 def test_reads_are_not_its_matter(given: Settings) -> None:
     """Reads pass, with and without a token."""
     for token in (None, "wrong", POSTS):
-        assert status(Asked(Action.READ, "p", "/p/x", authorization=bearer(token), address=THERE), given) == 200
+        assert status(AccessRequest(Action.READ, "p", "/p/x", authorization=bearer(token), address=THERE), given) == 200
 
 
 def test_challenges() -> None:
     """They say which scheme to use, and what was wrong (RFC 6750, 3)."""
     for token, kind, challenge in (
-        (None, UnauthorizedError, REALM),
+        (None, UnauthorizedError, CHALLENGE),
         ("wrong", UnauthorizedError, INVALID),
         (POSTS, ForbiddenError, INSUFFICIENT),
     ):
         with pytest.raises(kind) as caught:
-            guard(Asked(Action.DELETE, "p", "/p", authorization=bearer(token)), settings())
+            guard(AccessRequest(Action.DELETE, "p", "/p", authorization=bearer(token)), settings())
         assert isinstance(caught.value, UnauthorizedError | ForbiddenError)
         assert caught.value.challenge == challenge
         assert "wrong" not in str(caught.value)
@@ -184,32 +184,34 @@ SIGNED = upload(e=SOON, maximum_bytes="1000")
 def test_signed_upload_urls(parameters: Mapping[str, str], expected: int) -> None:
     """A key signs one namespace, a time of expiry, and a size; the token and open writing do not matter."""
     for given, authorization in product((settings(), settings((), open=True)), (None, bearer(ALL), bearer("wrong"))):
-        asked = Asked(Action.POST, "p", "/p", parameters=parameters, authorization=authorization, address=HERE)
-        assert status(asked, given) == expected
-        assert token_of(asked, given.access) is None
+        request = AccessRequest(
+            Action.POST, "p", "/p", parameters=parameters, authorization=authorization, address=HERE
+        )
+        assert status(request, given) == expected
+        assert token_of(request, given.access) is None
 
 
 def test_a_signature_is_for_posts_alone() -> None:
     """To process and to delete takes a token."""
     for action in (Action.PROCESS, Action.DELETE):
-        assert status(Asked(action, "p", "/p", parameters=SIGNED), settings()) == 401
+        assert status(AccessRequest(action, "p", "/p", parameters=SIGNED), settings()) == 401
 
 
 def test_without_a_signing_key_no_signature_is_right() -> None:
     """Not even one that an empty key made."""
-    asked = Asked(Action.POST, "p", "/p", parameters=upload(e=SOON, key=""))
-    assert status(asked, settings(signing_keys=[])) == 403
+    request = AccessRequest(Action.POST, "p", "/p", parameters=upload(e=SOON, key=""))
+    assert status(request, settings(signing_keys=[])) == 403
 
 
 def test_the_token_of_a_request() -> None:
     """It is the one that let the request pass."""
     access = settings().access
     for token, name in ((ALL, "all"), (POSTS, "posts")):
-        found = token_of(Asked(Action.POST, "p", "/p", authorization=bearer(token)), access)
+        found = token_of(AccessRequest(Action.POST, "p", "/p", authorization=bearer(token)), access)
         assert found is not None
         assert found.name == name
-    assert token_of(Asked(Action.POST, "p", "/p", authorization=bearer("wrong")), access) is None
-    assert token_of(Asked(Action.POST, "p", "/p"), access) is None
+    assert token_of(AccessRequest(Action.POST, "p", "/p", authorization=bearer("wrong")), access) is None
+    assert token_of(AccessRequest(Action.POST, "p", "/p"), access) is None
 
 
 @pytest.mark.parametrize(
@@ -236,8 +238,8 @@ def test_wrong_tokens_and_signatures_take_no_memory() -> None:
     def ask(count: int) -> None:
         for number in range(count):
             wrong = f"{number:020}"
-            assert status(Asked(Action.POST, "p", "/p", authorization=bearer(wrong)), given) == 401
-            assert status(Asked(Action.POST, "p", "/p", parameters={**SIGNED, "s": wrong}), given) == 403
+            assert status(AccessRequest(Action.POST, "p", "/p", authorization=bearer(wrong)), given) == 401
+            assert status(AccessRequest(Action.POST, "p", "/p", parameters={**SIGNED, "s": wrong}), given) == 403
 
     ask(1000)
     tracemalloc.start()

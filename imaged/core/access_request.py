@@ -1,4 +1,4 @@
-"""What a request asks for, as guards see it: a plain value, without the connection and the body."""
+"""A request as guards see it: a plain value, without the connection and the body."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from imaged.core.files import ImageFile
-from imaged.core.hashes import ImageId
 
 
 class Action(StrEnum):
@@ -26,20 +25,19 @@ GUARD_PARAMETERS = ("s", "e", "maximum_bytes")
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What a request asks for.
+class AccessRequest:
+    """What a client wants to do in a namespace, and what it sends to be allowed to.
 
-    `image` is None for a post; `file` is None for everything but a read of one file, and is a preset without its
-    version. `path` is that of the request line, without the query. `parameters` has the GUARD_PARAMETERS that the query
-    has, percent-decoded. `authorization` is the header of that name, `address` that of the client. `is_forwarded` says
-    that a proxy passed the request on, and says so itself. `page` is the origin of a web page of another host, for
-    which a browser sent the request.
+    `file` is None for everything but a read of one file, and is a preset without its version. `path` is that of the
+    request line, without the query. `parameters` has the GUARD_PARAMETERS that the query has, percent-decoded.
+    `authorization` is the header of that name, `address` that of the client. `is_forwarded` says whether a proxy passed
+    the request on, and added a header that says so. `page` is the origin of a web page of another host, for which a
+    browser sent the request.
     """
 
     action: Action
     namespace: str
     path: str
-    image: ImageId | None = None
     file: ImageFile | None = None
     parameters: Mapping[str, str] = field(default_factory=dict)
     authorization: str | None = None

@@ -6,7 +6,7 @@ import pytest
 from raw_client import begin
 from service_case import HOME, ServiceTestCase, until
 
-from imaged.web.paths import redacted
+from imaged.web.redaction import redacted
 
 SECRET = "s3cr3t"
 SIGNED = [
