@@ -57,7 +57,7 @@ from imaged.workers.templates import Templates
 from imaged.workers.threads import Threads
 
 WORK_THREADS = 16
-"""Threads for identifying, hashing, saving and reading folders; renders have their own."""
+"""Threads for identifying, hashing, saving and reading folders; renders, and the folders of origins, have their own."""
 
 HASH_BITS = 128
 
