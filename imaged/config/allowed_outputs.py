@@ -15,6 +15,7 @@ from pydantic_core.core_schema import no_info_after_validator_function, plain_se
 from imaged.config.messages import UnfitError
 from imaged.config.values import distinct
 from imaged.core.errors import ImagedError
+from imaged.core.files import ORIGINAL
 from imaged.core.outputs import Output, parse
 
 MAXIMUM_NAMES = 5000
@@ -26,6 +27,7 @@ NONE = "none"
 _MAXIMUM_CHARACTERS = 50_000
 _FORM = "expected the name of an output, or a pattern such as w{320,640}.{auto,jpg}, whose braces do not nest"
 _PATTERN = re.compile(r"(?:[^{},]|\{[^{}]*\})+")
+_BARE = re.compile(r"[a-z0-9_-]+")
 _PARTS = re.compile(r"\{([^{}]*)\}|([^{}]+)")
 
 
@@ -59,6 +61,10 @@ def _read(value: Any) -> OutputPattern:
         raise UnfitError(_FORM)
     if value == NONE:
         return OutputPattern(value, ())
+    if value == str(ORIGINAL):
+        raise UnfitError("originals are not listed here: set public_original")
+    if _BARE.fullmatch(value):
+        raise UnfitError("this name has no format", f": list {value}.auto, or {value}.{{auto,jpg}}")
     try:
         return OutputPattern(value, tuple(map(parse, expand(value))))
     except ImagedError as error:

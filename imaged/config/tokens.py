@@ -56,6 +56,11 @@ def _namespaces(value: Any) -> Any:
     return value
 
 
+def _all_actions(value: Any) -> Any:
+    """Return all actions for `all`, as it stands for all namespaces."""
+    return WRITES if value == ALL else value
+
+
 def _actions(actions: tuple[Action, ...]) -> tuple[Action, ...]:
     if not actions:
         raise UnfitError(f"the list is empty: name some of {', '.join(WRITES)}")
@@ -81,6 +86,12 @@ TokenNamespaces = Annotated[
 WriteAction = Annotated[
     Action, PlainValidator(_action, json_schema_input_type=str), PlainSerializer(str, return_type=str)
 ]
+TokenActions = Annotated[
+    tuple[WriteAction, ...],
+    BeforeValidator(_all_actions, json_schema_input_type=Literal["all"] | tuple[WriteAction, ...]),
+    AfterValidator(_actions),
+    _LIST,
+]
 
 
 class TokenSettings(Section):
@@ -89,9 +100,7 @@ class TokenSettings(Section):
     name: TokenName = Field(description="The name of the token in the log.")
     token: TokenText = Field(description="The token, best as a reference.")
     namespaces: TokenNamespaces = Field((), description="The namespaces that it is for, or all.")
-    actions: Annotated[tuple[WriteAction, ...], AfterValidator(_actions), _LIST] = Field(
-        WRITES, description="What its bearer may do: post, process, delete."
-    )
+    actions: TokenActions = Field(WRITES, description="What its bearer may do: post, process, delete; or all.")
 
     def token_value(self) -> Token:
         """Return what requests are compared with."""

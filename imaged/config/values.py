@@ -227,7 +227,7 @@ Namespace = Annotated[str, AfterValidator(_namespace)]
 OriginName = Annotated[
     str,
     _matching(
-        r"[a-z][a-z0-9_]{0,39}", "the name of an origin: a letter, then letters, digits and _, all in lower case"
+        r"[a-z][a-z0-9_-]{0,39}", "the name of an origin: a letter, then letters, digits, _ and -, all in lower case"
     ),
 ]
 Network = Annotated[IPv4Network | IPv6Network, PlainValidator(_network), PlainSerializer(str), WithJsonSchema(_TEXT)]

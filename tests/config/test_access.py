@@ -18,6 +18,14 @@ def faults(tokens: str, *more: str) -> list[str]:
     return WORLD.faults("\n".join(["access:", f"  tokens: {tokens}", *more]))
 
 
+@pytest.mark.parametrize("word", ["namespaces", "actions"])
+def test_all_is_a_word(word: str) -> None:
+    """It stands for each namespace, or for each action, as leaving the key out does."""
+    plain = f"access: {{tokens: [{{name: a, token: {TOKEN}}}]}}"
+    said = f"access: {{tokens: [{{name: a, token: {TOKEN}, {word}: all}}]}}"
+    assert WORLD.load(said).settings.access.known_tokens == WORLD.load(plain).settings.access.known_tokens
+
+
 def test_tokens_by_reference() -> None:
     """Each has a name, and what it is for; without that it is for all. What is shown has the reference."""
     loaded = WORLD.load(

@@ -71,7 +71,13 @@ def test_editors_accept_references_of_headers() -> None:
     assert [each["type"] for each in header["anyOf"]] == ["string", "object"]
 
 
-@pytest.mark.parametrize("name", ["Shop", "1shop", "my-shop", "a/b", "_x", "x" * 65])
+@pytest.mark.parametrize("name", ["Shop", "1shop", "-shop", "a/b", "_x", "x" * 65])
 def test_a_name_that_no_url_has_is_a_fault(name: str) -> None:
-    """Names are lower-case letters, digits and underscores, a letter first."""
+    """Names are lower-case letters, digits, underscores and hyphens, a letter first."""
     assert len(faults(SHOP, name)) == 1
+
+
+@pytest.mark.parametrize("name", ["my-shop", "shop_2", "s"])
+def test_a_name_may_have_hyphens(name: str) -> None:
+    """As many names of hosts and buckets have."""
+    assert faults(SHOP, name) == []
