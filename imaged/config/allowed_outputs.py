@@ -55,7 +55,7 @@ def expand(text: str) -> list[str]:
     return list(dict.fromkeys(map("".join, product(*parts))))
 
 
-def _read(value: Any) -> OutputPattern:
+def read_pattern(value: Any) -> OutputPattern:
     """Read an entry. The error of a name that no output has quotes it."""
     if not isinstance(value, str):
         raise UnfitError(_FORM)
@@ -71,7 +71,9 @@ def _read(value: Any) -> OutputPattern:
         raise ValueError(str(error)) from error
 
 
-_Pattern = Annotated[OutputPattern, PlainValidator(_read), PlainSerializer(str), WithJsonSchema({"type": "string"})]
+_Pattern = Annotated[
+    OutputPattern, PlainValidator(read_pattern), PlainSerializer(str), WithJsonSchema({"type": "string"})
+]
 _Patterns = Annotated[tuple[_Pattern, ...], AfterValidator(distinct), Field(strict=False)]
 
 

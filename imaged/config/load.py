@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from imaged.config.conflicts import conflicts
 from imaged.config.document import read_document
 from imaged.config.faults import Fault, KeyPath, begins, in_order
 from imaged.config.messages import keys_at, kind_of
@@ -17,7 +18,7 @@ from imaged.config.overrides import lay_over, read_overrides
 from imaged.config.picture_files import read_pictures
 from imaged.config.places import Places
 from imaged.config.references import ReferenceResolver
-from imaged.config.validation import ABSENT, conflicts, existing_path, fault_of, replace_at, validate, value_at
+from imaged.config.validation import ABSENT, existing_path, fault_of, replace_at, validate, value_at
 
 
 @dataclass(frozen=True, repr=False)
@@ -85,9 +86,11 @@ def load(
     places = Places(file_name, lines, frozenset(overridden), resolver.references)
     faults += [places.fault(path, message) for path, message in resolver.unresolved.items()]
     faults += [places.fault(path, message) for path, message in pictures]
-    settings, model_faults = validate(data, places)
-    faults += [fault for fault in model_faults if fault.path not in resolver.unresolved]
-    faults += [places.quoting_fault(path, reason, output) for path, output, reason in conflicts(settings)]
+    settings, model_faults, sound = validate(data, places)
+    without_value = {*resolver.unresolved, *dict(pictures)}
+    faults += [fault for fault in model_faults if fault.path not in without_value]
+    found = conflicts(settings, sound, [fault.path for fault in faults])
+    faults += [places.quoting_fault(path, reason, output) for path, output, reason in found]
     # A faulty branch has its defaults now, and no reference any more.
     kept = {path: each for path, each in places.references.items() if value_at(data, path) is not ABSENT}
     return Loaded(settings, in_order(faults), replace(places, references=kept), frozenset(resolver.unresolved))
@@ -99,10 +102,13 @@ def plugin_faults(
     error: ValidationError,
     model: type[BaseModel] | None = None,
     options: tuple[KeyPath, Mapping[str, Any]] | None = None,
+    *,
+    named: KeyPath = (),
 ) -> list[Fault]:
     """Return the faults of a plugin's section, or of `options` that stand elsewhere, with their lines.
 
-    The messages hide values, since any may be a secret.
+    The messages hide values, since any may be a secret. A section that is missing has the line of `named`, the setting
+    that names the plugin.
 
     With the plugin's `model`, the fault of an unknown key suggests a similar one. Faults that follow from an unresolved
     reference are left out: its missing key, or a section that is invalid without it.
@@ -114,7 +120,9 @@ def plugin_faults(
         whole = (*place, *path)
         if not any(begins(whole, where) or begins(where, whole) for where in loaded.unresolved):
             known = keys_at(model, path[:-1])
-            faults.append(fault_of(loaded.places, whole, details, known, kind_of))
+            fault, names = fault_of(loaded.places, whole, details, known, kind_of), loaded.places.fault(named, "")
+            is_missing = (fault.file, fault.line) == (loaded.places.file, None)
+            faults.append(replace(fault, file=names.file, line=names.line) if is_missing else fault)
     return list(in_order(faults))
 
 

@@ -29,7 +29,7 @@ def read_pictures(data: Any, folder: PurePath, read_bytes: Callable[[str], bytes
                 watermark["file"] = PictureFile(str(file), _checked(body))
             except (OSError, ValueError) as error:
                 yield path, _reason(str(folder / file), error)
-                preset.pop("watermark")  # without it, the rest is checked
+                watermark.pop("file")  # without it, the rest is checked
 
 
 def _marked(data: Any) -> Iterator[tuple[KeyPath, dict[str, Any]]]:

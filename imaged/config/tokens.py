@@ -22,22 +22,27 @@ ALL = "all"
 HIDDEN = "***"
 
 
-def secret(value: object) -> str:
+_HOW_TOKEN = "`imaged token new` prints one"  # noqa: S105  # no password
+_HOW_KEY = "`openssl rand -hex 32` prints one"
+
+
+def _secret(value: object, how: str) -> str:
     """Return a secret of enough random characters, else raise UnfitError. No message quotes it."""
     if not isinstance(value, str) or not value.isascii() or not value.isprintable():
         raise UnfitError("this secret is no text of ASCII characters: keep one in a file or a variable")
     if len(value) < SHORTEST_SECRET or len(set(value)) < FEWEST_CHARACTERS:
-        raise UnfitError(
-            f"this secret is too easy to guess: take at least {SHORTEST_SECRET} random characters, as those that "
-            "`imaged token new` prints"
-        )
+        raise UnfitError(f"this secret is too easy to guess: take at least {SHORTEST_SECRET} random characters; {how}")
     return value
 
 
+def _key(value: object) -> str:
+    return _secret(value, _HOW_KEY)
+
+
 def _token(value: object) -> str:
-    text = secret(value)
+    text = _secret(value, _HOW_TOKEN)
     if not is_token(text):
-        raise UnfitError("a token has only letters, digits and -._~+/ (RFC 6750): `imaged token new` prints one")
+        raise UnfitError(f"a token has only letters, digits and -._~+/ (RFC 6750); {_HOW_TOKEN}")
     return text
 
 
@@ -69,7 +74,7 @@ def _actions(actions: tuple[Action, ...]) -> tuple[Action, ...]:
 
 _LIST = Field(strict=False)
 SecretText = Annotated[
-    str, PlainValidator(secret, json_schema_input_type=str), PlainSerializer(lambda _: HIDDEN, return_type=str)
+    str, PlainValidator(_key, json_schema_input_type=str), PlainSerializer(lambda _: HIDDEN, return_type=str)
 ]
 TokenText = Annotated[
     str, PlainValidator(_token, json_schema_input_type=str), PlainSerializer(lambda _: HIDDEN, return_type=str)

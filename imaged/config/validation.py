@@ -1,8 +1,8 @@
-"""Validates plain values against a model, drops faulty branches until the rest is valid, and finds conflicts."""
+"""Validates plain values against a model, and drops faulty branches until the rest is valid."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -10,28 +10,30 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from imaged.config.faults import Fault, KeyPath, begins
-from imaged.config.images import ImagePolicy
 from imaged.config.messages import explain, is_ours, keys_at
 from imaged.config.model import Settings
 from imaged.config.places import Places
 from imaged.config.references import Secret
 from imaged.config.strict_yaml import read_scalar
-from imaged.core.errors import NotFoundError, PolicyError
-from imaged.core.outputs import Output
 
 ABSENT = object()
 _NUMBER_WANTED = {"int_type", "float_type", "bool_type"}
 
 
-def validate(data: dict[str, Any], places: Places) -> tuple[Settings, list[Fault]]:
-    """Return settings and the faults of `data`, and remove every faulty branch from `data`.
+Entries = Mapping[KeyPath, Mapping[int, Any]]
+"""The sound entries of lists that are removed for the faults of others, by the path of the list and by their index."""
+
+
+def validate(data: dict[str, Any], places: Places) -> tuple[Settings, list[Fault], Entries]:
+    """Return settings, the faults of `data`, and sound entries; remove every faulty branch from `data`.
 
     Text from a reference becomes a number or a truth value where the model needs one.
     """
     faults: list[Fault] = []
+    sound: dict[KeyPath, dict[int, Any]] = {}
     while True:
         try:
-            return Settings.model_validate(data), faults
+            return Settings.model_validate(data), faults, sound
         except ValidationError as error:
             errors = [(existing_path(data, details), details) for details in error.errors(include_url=False)]
         faulty: list[KeyPath] = []
@@ -44,6 +46,9 @@ def validate(data: dict[str, Any], places: Places) -> tuple[Settings, list[Fault
             if any(begins(inner, path) for inner in known):  # a section that lacks its faulty key
                 continue
             faults.append(fault_of(places, path, details, keys_at(Settings, path[:-1]), tell))
+        for place in {path[:-1] for path in faulty if path}:
+            if isinstance(entries := value_at(data, place), list):
+                sound[place] = {index: each for index, each in enumerate(entries) if (*place, index) not in faulty}
         for path in faulty:
             _cut(data, path)
 
@@ -118,49 +123,3 @@ def _cut(data: Any, path: KeyPath) -> None:
             break
         data = inner
     data.pop(last, None)
-
-
-def conflicts(settings: Settings) -> Iterator[tuple[KeyPath, KeyPath, str]]:
-    """Yield the path of the fault, the output's own path and the reason for each output that its policy refuses.
-
-    An output that a namespace inherits is reported there only when `images` itself allows it. An inherited entry of
-    `allowed_outputs` is no fault: it adds nothing in a namespace that refuses its outputs.
-    """
-    common = dict(_refused(settings.images))
-    for index, reason in common.items():
-        yield ("images", "outputs", index), ("images", "outputs", index), reason
-    yield from _unusable(settings.images, ("images",))
-    for name, own in settings.namespaces.items():
-        for index, reason in _refused(settings.policy(name)):
-            if own.outputs is not None:
-                path = ("namespaces", name, "outputs", index)
-                yield path, path, reason
-            elif index not in common:
-                inherited = f"{reason}; it comes from images.outputs: set outputs here as well"
-                yield ("namespaces", name), ("images", "outputs", index), inherited
-        if own.allowed_outputs is not None:
-            yield from _unusable(settings.policy(name), ("namespaces", name))
-
-
-def _refused(policy: ImagePolicy) -> Iterator[tuple[int, str]]:
-    for index, output in enumerate(policy.outputs):
-        if reason := _refusal(policy, output):
-            yield index, reason
-
-
-def _unusable(policy: ImagePolicy, where: KeyPath) -> Iterator[tuple[KeyPath, KeyPath, str]]:
-    """Yield, as `conflicts` does, the first refused output of each entry of `allowed_outputs`."""
-    for index, pattern in enumerate(policy.allowed_outputs.patterns):
-        reasons = (_refusal(policy, output) for output in pattern.outputs)
-        if reason := next(filter(None, reasons), None):
-            path = (*where, "allowed_outputs", index)
-            yield path, path, reason
-
-
-def _refusal(policy: ImagePolicy, output: Output) -> str | None:
-    """Return why a policy refuses an output, or None."""
-    try:
-        policy.check(output)
-    except (NotFoundError, PolicyError) as error:  # NotFoundError: there is no such preset
-        return str(error)
-    return None

@@ -265,7 +265,7 @@ class _Build:
             return None
         except OptionsError as error:
             self.unfit = True
-            self.faults.extend(plugin_faults(self._loaded, name, error.error, error.model, options))
+            self.faults.extend(plugin_faults(self._loaded, name, error.error, error.model, options, named=path))
             return None
         except BaseException as error:  # as above
             if is_interrupt(error):

@@ -63,7 +63,10 @@ def test_a_token_in_the_file_is_shown_nowhere() -> None:
 @pytest.mark.parametrize(
     ("tokens", "fault"),
     [
-        ("[{name: a, token: {env: SHORT}}]", "0.token: this secret is too easy to guess"),
+        (
+            "[{name: a, token: {env: SHORT}}]",
+            "0.token: this secret is too easy to guess: take at least 20 random characters; `imaged token new`",
+        ),
         ("[{name: a, token: {env: SAME}}]", "0.token: this secret is too easy to guess"),
         ("[{name: a, token: {env: SPACE}}]", "0.token: a token has only letters, digits and -._~+/"),
         ("[{name: a, token: 12345678901234567890}]", "0.token: this secret is no text"),

@@ -140,6 +140,24 @@ def test_faults_have_the_line_of_their_entry(entry: str, fault: str) -> None:
     assert own.startswith("etc/imaged.yaml:4: namespaces.shop.allowed_outputs.0: ")
 
 
+@pytest.mark.parametrize("key", ["outputs", "allowed_outputs"])
+@pytest.mark.parametrize("where", ["images", "namespaces.shop"])
+def test_a_malformed_entry_hides_no_fault_of_another(key: str, where: str) -> None:
+    """The operator gets the faults of all entries at once, those that the policy refuses, too."""
+    top = "images:\n" if where == "images" else "namespaces:\n shop:\n"
+    found = WORLD.faults(f"{top}  {key}:\n  - w{{3\n  - x3.jpg\n  - hero.jpg\n  - w9999.jpg\n")
+    assert [each.split(": ")[1] for each in found] == [f"{where}.{key}.{index}" for index in (0, 2, 3)]
+
+
+def test_one_mistake_is_one_fault() -> None:
+    """What a fault makes of the rest, such as a preset that is left out for its size, is no fault of its own."""
+    yaml = "images:\n  outputs: [hero.jpg, w5000.jpg]\n  allowed_outputs: [hero.auto]\n"
+    (found,) = WORLD.faults(f"{yaml}  maximum_width: 5000\n  presets: {{hero: {{size: big}}}}\n")
+    assert found.startswith("etc/imaged.yaml:5: images.presets.hero.size: expected a size")
+    (found,) = WORLD.faults(f"{yaml}  maximum_width: wide\n  presets: {{hero: {{size: x3}}}}\n")
+    assert found.startswith("etc/imaged.yaml:4: images.maximum_width: expected a whole number")
+
+
 def test_the_names_of_a_list_are_bounded() -> None:
     """Entries that are small enough may be too many together; a list of that many is sound."""
     half = MAXIMUM_NAMES // 2

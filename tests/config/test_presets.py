@@ -131,6 +131,12 @@ def test_an_output_of_a_missing_preset_is_a_fault(yaml: str, place: str) -> None
     assert "hero is no preset of this namespace" in found
 
 
+def test_a_missing_watermark_hides_no_fault_beside_it() -> None:
+    """The other keys of the watermark are checked, and the file has one fault."""
+    found = WORLD.faults("images: {presets: {hero: {size: w500, watermark: {file: gone.png, scale: 2}}}}")
+    assert [each.split(": ")[1].rpartition(".")[2] for each in found] == ["file", "scale"]
+
+
 def test_a_gravity_needs_a_crop() -> None:
     """A preset that crops nothing has no gravity."""
     (found,) = WORLD.faults("images: {presets: {hero: {size: w500, gravity: n}}}")

@@ -568,6 +568,14 @@ def test_an_error_of_close_does_not_stop_the_others(site: Site) -> None:
     assert [event["called"] for event in logged] == ["processor rude: close"]
 
 
+@pytest.mark.parametrize("setting", ["uploader: bucket", "origins: {shop: {plugin: bucket, namespace: p}}"])
+def test_a_missing_section_has_the_line_of_the_setting_that_names_the_plugin(site: Site, setting: str) -> None:
+    """The operator finds the place, although nothing stands there."""
+    site.install(bucket=WITH_OPTIONS)
+    _, faults = compose(f"listen: tcp:7000:interface=127.0.0.1\n{setting}")
+    assert faults == ["etc/imaged.yaml:2: plugins.bucket.bucket: is required: give it a value"]
+
+
 def test_sections_of_plugins_that_are_not_in_use_are_checked(site: Site) -> None:
     """They are checked before a setting names the plugin; no hook is called."""
     site.install(bucket=WITH_OPTIONS)
