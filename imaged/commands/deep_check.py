@@ -6,9 +6,9 @@ import secrets
 import sqlite3
 import tempfile
 import time
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import closing, suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,18 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from imaged.config.faults import dotted
+from imaged.config.faults import KeyPath, dotted
+from imaged.config.images import ImagePolicy
 from imaged.config.load import Loaded
+from imaged.config.model import Settings
+from imaged.config.presets import PresetSettings
 from imaged.core.activity import Activity
+from imaged.core.effects import Effects, Watermark
 from imaged.core.errors import ImagedError, NotFoundError, StoreError
 from imaged.core.files import ORIGINAL
+from imaged.core.formats import FORMATS
 from imaged.core.hashes import ImageHash, ImageId
+from imaged.core.outputs import parse
 from imaged.core.snapshot import Isolation
 from imaged.daemon.faults import build_checked
 from imaged.daemon.health import PIXEL, render_pixel
@@ -99,6 +105,8 @@ class DeepCheck:
         ]
         if any(processor.checks_itself for processor in plugins.processors):
             fine.append(await self._step("the processors refuse what they must", engine.workers.self_check()))
+        for key, mark in _marks(settings).items():
+            fine.append(await self._step(f"the watermark {dotted(key)} can be drawn", _try_watermark(engine, mark)))
         for line in _describe(engine.workers.isolation):
             self.say(line)
         for key, path in log_paths.paths(settings.log).items():
@@ -232,7 +240,31 @@ async def _try_origin(source: OriginSource) -> None:
 
 async def _try_processor(engine: Engine) -> None:
     await engine.workers.start()
+    with _pixel() as source:
+        await render_pixel(engine, source)
+
+
+async def _try_watermark(engine: Engine, mark: Watermark) -> None:
+    variant = ImagePolicy().resolve(parse("x64.jpg"), FORMATS)
+    with _pixel() as source:
+        await engine.try_out(source, replace(variant, effects=Effects(watermark=mark)))
+
+
+@contextmanager
+def _pixel() -> Iterator[Path]:
     with tempfile.NamedTemporaryFile(prefix="imaged-check-") as file:
         file.write(PIXEL)
         file.flush()
-        await render_pixel(engine, Path(file.name))
+        yield Path(file.name)
+
+
+def _marks(settings: Settings) -> dict[KeyPath, Watermark]:
+    """Return each watermark of the settings, by the key of its preset."""
+    policies: dict[KeyPath, Mapping[str, PresetSettings]] = {("images",): settings.images.presets}
+    policies |= {("namespaces", name): own.presets or {} for name, own in settings.namespaces.items()}
+    return {
+        (*where, "presets", name): mark
+        for where, presets in policies.items()
+        for name, preset in presets.items()
+        if (mark := preset.effects.watermark) is not None
+    }

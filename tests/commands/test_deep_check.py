@@ -19,6 +19,7 @@ from imaged.api import Host, Processor, Uploader, hookimpl
 from imaged.commands.deep_check import DeepCheck
 from imaged.config.load import load
 from imaged.core.errors import NotAPictureError, StoreError
+from imaged.daemon.health import PIXEL
 from imaged.testing.fakes import MemoryUploader, NoThreads
 
 YAML = f"""
@@ -59,13 +60,14 @@ class Trial:
         self.yaml = YAML
         self.reactor = MemoryReactorClock()
         self.lines: list[str] = []
+        self.files: dict[str, bytes] = {}
 
     def begin(self) -> Deferred[bool]:
         """Start the check; the Deferred has its result."""
         paths = f"store: {{path: {self.folder}/public}}\nstate_dir: {self.folder}/state\n"
 
         def read_bytes(name: str) -> bytes:
-            raise FileNotFoundError(name)
+            return self.files[name]
 
         loaded = load(self.yaml + paths, "imaged.yaml", environ={}, read_bytes=read_bytes)
         threads: Any = NoThreads()
@@ -122,6 +124,19 @@ def test_all_is_well(trial: Trial, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert service_harness.files == {}
     assert [path for path in tmp_path.rglob("*") if path.is_file() and "dist-info" not in str(path)] == []
     assert (service_harness.uploader.closed, service_harness.processor.closed) == (1, 1)
+
+
+def test_each_watermark_is_drawn(trial: Trial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that no processor can draw is a line with its key, before a client requests an output with it."""
+    service_harness = install(tmp_path, monkeypatch)
+    trial.files = {"mark.png": PIXEL}
+    mark = "{size: x600, watermark: {file: mark.png}}"
+    trial.yaml = f"{YAML}\nimages: {{presets: {{hero: {mark}}}}}\nnamespaces: {{p: {{presets: {{card: {mark}}}}}}}\n"
+    assert trial.outcome() is True
+    for key in ("images.presets.hero", "namespaces.p.presets.card"):
+        assert f"the watermark {key} can be drawn: ok" in trial.lines
+    drawn = [variant.effects.watermark for job in service_harness.processor.jobs for variant in job.variants]
+    assert [mark and mark.body for mark in drawn] == [None, PIXEL, PIXEL]
 
 
 @pytest.mark.parametrize("failure", [None, StoreError("BAN: the cache answered 405")])
