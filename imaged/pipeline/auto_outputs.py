@@ -22,7 +22,8 @@ from imaged.workers.render_jobs import ImageOutput
 class AutoAnswer:
     """What a client gets: a file of the format that its `Accept` header chose, or one that stands in for it.
 
-    `is_final` says whether later requests that choose the same format get the same output.
+    `stands_in` says that the file of the chosen format may be made later, and be better. `is_final` says whether later
+    requests to this generation that choose the same format get the same output.
     """
 
     candidates: Candidates
@@ -30,6 +31,7 @@ class AutoAnswer:
     output: Output
     file: OpenFile | FileBody
     outcome: str
+    stands_in: bool
     is_final: bool
 
 
@@ -50,8 +52,8 @@ async def auto_output(
     else:
         made, made_now = await _smaller(pipeline, avif, in_format(output, second), charge)
     file, outcome = made_now or await pipeline.output(image, made, charge)
-    is_final = chosen == second or avif in given_up or made == avif.output or pipeline.has(image, avif.output)
-    return AutoAnswer(found, chosen, made, file, outcome, is_final)
+    stands_in = chosen != second and made != avif.output and not pipeline.has(image, avif.output)
+    return AutoAnswer(found, chosen, made, file, outcome, stands_in, is_final=not stands_in or avif in given_up)
 
 
 async def _smaller(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from imaged.core.errors import GoneError, NotFoundError
@@ -21,7 +21,7 @@ from imaged.web.files import LASTING, send_file
 from imaged.web.freshness import Freshness
 from imaged.web.guards import guard_parameters
 from imaged.web.headers import accept_of
-from imaged.web.hits import Hit, Hits, caching_of
+from imaged.web.hits import Hit, Hits, caching_of, caching_of_auto
 from imaged.web.parameters import read_parameters
 from imaged.web.paths import OriginPath, own_path
 from imaged.web.read_guard import ReadGuard
@@ -66,7 +66,8 @@ class FileAnswers:
         if opened is None:
             return False
         request.trace.outcome = HIT
-        self._send(request, opened, hit.content_type, hit.tag, hit.caching, is_public=hit.is_public, fresh=hit.fresh)
+        signed = None if hit.is_public else parameters
+        self._send(request, opened, hit.content_type, hit.tag, hit.caching, signed, hit.fresh)
         return True
 
     async def send_from_origin(self, request: ImagedRequest, path: OriginPath, pipeline: Pipeline) -> None:
@@ -135,7 +136,8 @@ class FileAnswers:
         if request.trace.outcome == HIT and _may_keep(request, image, output, pipeline, fresh):
             file = str(pipeline.store.path(image, output))
             self.hits.keep(pipeline, request.path, file, request.trace, output, is_public=is_public, fresh=fresh)
-        self._send(request, opened, content_type, *caching_of(output), is_public=is_public, fresh=fresh)
+        signed = None if is_public else guard_parameters(request.uri)
+        self._send(request, opened, content_type, *caching_of(output), signed, fresh)
 
     async def _send_auto(
         self, request: ImagedRequest, image: ImageId, output: Output, pipeline: Pipeline, fresh: Freshness | None
@@ -148,8 +150,9 @@ class FileAnswers:
         if answer.is_final and answer.outcome == HIT and _may_keep(request, image, output, pipeline, fresh):
             file = str(pipeline.store.path(image, made))
             self.hits.keep_auto(pipeline, request.path, file, trace, answer, is_public=is_public, fresh=fresh)
-        content_type, how = pipeline.formats.content_type(made), caching_of(made, auto=True)
-        self._send(request, answer.file, content_type, *how, is_public=is_public, fresh=fresh)
+        content_type = pipeline.formats.content_type(made)
+        signed = None if is_public else guard_parameters(request.uri)
+        self._send(request, answer.file, content_type, *caching_of_auto(answer), signed, fresh)
 
     async def _send_original(
         self, request: ImagedRequest, image: ImageId, pipeline: Pipeline, fresh: Freshness | None
@@ -161,7 +164,8 @@ class FileAnswers:
             pipeline.store.tombstones.check(image)
             raise NotFoundError(f"the original of {image} is gone: post it again")
         is_public = pipeline.settings.policy(image.namespace).is_public(ORIGINAL)
-        self._send(request, opened, info.content_type, "", LASTING, is_public=is_public, fresh=fresh)
+        signed = None if is_public else guard_parameters(request.uri)
+        self._send(request, opened, info.content_type, "", LASTING, signed, fresh)
 
     def _send(
         self,
@@ -170,15 +174,17 @@ class FileAnswers:
         content_type: str,
         tag: str,
         caching: bytes,
-        *,
-        is_public: bool,
+        signed: Mapping[str, str] | None,
         fresh: Freshness | None,
     ) -> None:
-        """Answer with a file. No cache keeps it longer than a path of an origin is fresh, or a signed URL is valid."""
+        """Answer with a file. No cache keeps it longer than a path of an origin is fresh, or a signed URL is valid.
+
+        `signed` are the parameters of a signed URL, or None for a public file.
+        """
         if fresh is not None:
             opened, (tag, caching) = fresh.dated(opened), fresh.limit(tag, caching, request.began_s)
-        if not is_public:
-            caching = self.reads.caching(caching, guard_parameters(request.uri))
+        if signed is not None:
+            caching = self.reads.caching(caching, signed)
         send_file(request, opened, content_type, tag, caching)
 
 

@@ -107,11 +107,10 @@ class Hits:
         fresh: Freshness | None = None,
     ) -> None:
         """Keep the hit of an `auto` output, for clients whose `Accept` headers choose the same format."""
-        made, content_type = answer.output, pipeline.formats.content_type(answer.output)
+        content_type = pipeline.formats.content_type(answer.output)
         kept = self._of(pipeline).get(path)
         hits = dict(kept.hits) if isinstance(kept, AutoHit) and kept.candidates == answer.candidates else {}
-        tag, caching = caching_of(made, auto=True)
-        hits[answer.chosen.extension] = _hit(file, trace, content_type, tag, caching, is_public, fresh)
+        hits[answer.chosen.extension] = _hit(file, trace, content_type, *caching_of_auto(answer), is_public, fresh)
         self._add(pipeline, path, AutoHit(answer.candidates, hits))
 
     def _of(self, pipeline: Pipeline) -> dict[bytes, Hit | AutoHit]:
@@ -127,10 +126,16 @@ class Hits:
         kept[path] = hit
 
 
-def caching_of(output: Output, *, auto: bool = False) -> tuple[str, bytes]:
-    """Return a part of the ETag, and the Cache-Control, of an output, or of one that an `auto` URL stands for."""
+def caching_of(output: Output) -> tuple[str, bytes]:
+    """Return a part of the ETag, and the Cache-Control, of an output."""
     version = output.sizing.version if isinstance(output.sizing, Preset) else ""
-    return "-".join(filter(None, (version, output.extension if auto else ""))), CHANGING if version else LASTING
+    return version, CHANGING if version else LASTING
+
+
+def caching_of_auto(answer: AutoAnswer) -> tuple[str, bytes]:
+    """Return the same for an answer to the URL of an `auto` output. No cache keeps one for long that stands in."""
+    version, caching = caching_of(answer.output)
+    return "-".join(filter(None, (version, answer.output.extension))), CHANGING if answer.stands_in else caching
 
 
 def _hit(

@@ -18,6 +18,7 @@ CHROME = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"
 SAFARI_14 = "image/webp,image/png,image/svg+xml,image/*;q=0.8,video/*;q=0.8,*/*;q=0.5"
 CURL = "*/*"
 AUTO = f"{HOME}/w24.auto"
+LASTING, MINUTES = "public, max-age=31536000, immutable", "public, max-age=300"
 KNOWN = Formats((*FORMATS.reads, *FURTHER), ())
 
 
@@ -42,14 +43,14 @@ class AutoTestCase(ServiceTestCase):
         """Request an `auto` output with an Accept header."""
         return await self.get(target, **headers, **({} if accept is None else {"Accept": accept}))
 
-    def format_of(self, answer: Answer) -> str:
+    def format_of(self, answer: Answer, caching: str = LASTING) -> str:
         """Return the extension of the format of an answer, by its bytes, when its headers say the same."""
         format = KNOWN.sniff(answer.body)
         assert format is not None
         assert (answer.status, answer.headers["content-type"]) == (200, format.content_type)
         assert answer.headers["vary"] == "Accept"
         assert answer.headers["etag"].endswith(f'-{format.extension}"')
-        assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+        assert answer.headers["cache-control"] == caching
         return format.extension
 
     def stored(self) -> list[str]:
@@ -143,6 +144,17 @@ class TestAuto(AutoTestCase):
         assert (await self.service.reload()).ok
         assert self.format_of(await self.auto(CHROME)) == "jpg"
 
+    async def test_a_preset_is_negotiated_and_listed_like_any_name(self) -> None:
+        """`hero.auto` has the size of the preset in each format, and the list opens it alone, for minutes in caches."""
+        await self.begin_service(images={"presets": {"hero": {"size": "x20"}}, "allowed_outputs": ["hero.auto"]})
+        for _ in range(2):
+            for accept, extension in ((CHROME, "avif"), (SAFARI_14, "webp"), (CURL, "jpg")):
+                answer = await self.auto(accept, f"{HOME}/hero.auto")
+                assert self.format_of(answer, MINUTES) == extension
+                assert (await self.get(f"{HOME}/hero.{extension}")).status == 403
+            await self.until_stored()
+        assert [name.partition("~")[0] for name in self.stored()] == ["hero"] * 3
+
     async def test_counts_and_the_log_have_the_chosen_format(self) -> None:
         """The log has the name that was asked for, and metrics the extension of what was sent."""
         await self.begin_service()
@@ -193,11 +205,12 @@ class TestAvif(AutoTestCase):
         waiting.append(await self.begin("GET", AUTO, Accept=SAFARI_14))
         await until(lambda: self.processor.jobs)
         self.processor.release()
-        assert {self.format_of(await each.answer()) for each in waiting} == {"webp"}
+        *want_avif, wants_webp = [await each.answer() for each in waiting]
+        assert {self.format_of(each, MINUTES) for each in want_avif} | {self.format_of(wants_webp)} == {"webp"}
         tries = len(self.processor.jobs)
         for _ in range(3):
             await self.until_stored()
-            assert self.format_of(await self.auto(CHROME)) == "webp"
+            assert self.format_of(await self.auto(CHROME), MINUTES) == "webp"
         assert len(self.processor.jobs) == tries
         late = await self.get(f"{HOME}/w24.avif")
         assert (late.status, self.stored()) == (503, ["w24.webp"])
@@ -207,7 +220,7 @@ class TestAvif(AutoTestCase):
         await self.begin_service()
         self.processor.failures["avif"] = NotAPictureError("the encoder refuses it")
         for _ in range(3):
-            assert self.format_of(await self.auto(CHROME)) == "webp"
+            assert self.format_of(await self.auto(CHROME), MINUTES) == "webp"
             await self.until_stored()
         assert sum("avif" in each for each in self.processor.asked) == 2  # together, then alone
         self.processor.failures["webp"] = NotAPictureError("so does the other one")
@@ -221,7 +234,10 @@ class TestAvif(AutoTestCase):
         assert self.format_of(await self.auto(CHROME)) == "avif"
 
     async def test_a_full_queue_serves_the_other_one_from_the_store(self) -> None:
-        """A client whose AVIF has no room gets the WebP that is there, and the AVIF when there is room again."""
+        """A client whose AVIF has no room gets the WebP that is there, and the AVIF when there is room again.
+
+        Caches keep the WebP for minutes, so that their clients get the AVIF soon.
+        """
         await self.begin_service(render={"queue": 1, "concurrency": 1})
         await self.get(f"{HOME}/w24.webp")
         await self.until_stored()
@@ -230,7 +246,7 @@ class TestAvif(AutoTestCase):
         busy = self.service.generations.pipeline.engine.admission
         await until(lambda: busy.busy + busy.waiting == 2)
         assert (await self.get(f"{HOME}/w24.avif")).status == 503
-        assert self.format_of(await self.auto(CHROME)) == "webp"
+        assert self.format_of(await self.auto(CHROME), MINUTES) == "webp"
         self.processor.release()
         for each in waiting:
             await each.answer()
@@ -239,7 +255,7 @@ class TestAvif(AutoTestCase):
     async def test_an_image_with_room_for_one_output_gets_the_other_one(self) -> None:
         """`maximum_outputs` refuses the AVIF, and the client gets the WebP."""
         await self.begin_service(images={"maximum_outputs": 1})
-        assert self.format_of(await self.auto(CHROME)) == "webp"
+        assert self.format_of(await self.auto(CHROME), MINUTES) == "webp"
 
     async def test_a_large_avif_is_not_chosen_and_not_made(self) -> None:
         """Above the budget `auto` has WebP, and the AVIF by its own name gets 413 before it is rendered."""

@@ -130,7 +130,8 @@ def test_an_auto_output_has_a_hit_for_each_format_that_was_chosen() -> None:
     kept, generation, trace = Hits(), cast("Pipeline", Generation()), Trace("id", lambda: 0.0)
     found, file = Candidates((AVIF, WEBP), JPEG), FileBody(b"", 0)
     webp, jpeg = (
-        AutoAnswer(found, *each, file, HIT, True) for each in ((AVIF, parse("w5.webp")), (JPEG, parse("w5.jpg")))
+        AutoAnswer(found, *each, file, HIT, stands_in=False, is_final=True)
+        for each in ((AVIF, parse("w5.webp")), (JPEG, parse("w5.jpg")))
     )
     kept.keep_auto(generation, b"/", "/w5.webp", trace, webp, is_public=True)
     assert kept.find(generation, asked(b"/")) is kept.find(generation, asked(b"/", "image/webp")) is None
