@@ -39,6 +39,9 @@ RECOUNT_AFTER_S = 600.0
 RECOUNT_REST = 100
 """A long count runs for at most 1/RECOUNT_REST of the time."""
 
+SUSPECT_AFTER_S, SUSPECT_REST = 10.0, 10
+"""The same after a search in vain: files that an operator has removed may still be counted."""
+
 
 class Eviction:
     """Keeps the store of the current generation below its bounds. Reactor thread only.
@@ -65,7 +68,8 @@ class Eviction:
         self._tasks = Tasks()
         self._is_forgetting = self._is_counting = self._is_stopped = False
         self._in_vain = 0
-        self._next_search_s = self._next_count_s = -math.inf
+        self._next_search_s = self._counted_s = -math.inf
+        self._count_took_s = 0.0
         self._root: Path | None = None
         self._rest: tuple[Any, Deferred[None]] | None = None
         self._bound.wake = self.check
@@ -101,9 +105,9 @@ class Eviction:
         """Begin again where a reload has moved the store, or has taken its bound away."""
         if not self._bound.maximum_bytes:
             self._bound.size.forget()  # without a bound, its stores may not count what they write
-            self._next_count_s = -math.inf
+            self._counted_s = -math.inf
         if self._root != root:
-            self._root, self._next_count_s, self._next_search_s = root, -math.inf, -math.inf
+            self._root, self._counted_s, self._next_search_s = root, -math.inf, -math.inf
             self._bound.size.forget()
             self._forgetting.begin_again()
 
@@ -127,8 +131,16 @@ class Eviction:
                 maximum_bytes=self._bound.maximum_bytes,
             )
         if self._root == root:
-            self._next_count_s = ended_s + max(RECOUNT_AFTER_S, RECOUNT_REST * (ended_s - began_s))
+            self._counted_s, self._count_took_s = ended_s, ended_s - began_s
+        if not self._bound.is_near():
+            self._in_vain = 0
         self.check()
+
+    @property
+    def _next_count_s(self) -> float:
+        if self._in_vain:
+            return self._counted_s + max(SUSPECT_AFTER_S, SUSPECT_REST * self._count_took_s)
+        return self._counted_s + max(RECOUNT_AFTER_S, RECOUNT_REST * self._count_took_s)
 
     async def _forget(self) -> None:
         """Forget what is too much now, sample after sample."""

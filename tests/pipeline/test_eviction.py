@@ -23,6 +23,7 @@ from imaged.core.files import ORIGINAL, RECORD, ImageFile
 from imaged.core.hashes import ImageHash, ImageId
 from imaged.core.outputs import parse, parse_stored
 from imaged.pipeline.eviction import PERSISTS_AFTER, Eviction
+from imaged.store.usage import measure
 from imaged.testing.pictures import make_jpeg
 from imaged.testing.waiting import wait
 
@@ -129,6 +130,25 @@ def test_a_store_that_has_nothing_to_forget_says_so(make_store: Callable[..., St
     store.search()
     store.eviction.check()
     assert store.bound.fault is None
+
+
+def test_files_that_an_operator_removes_are_counted_no_longer(make_store: Callable[..., Store]) -> None:
+    """A search finds nothing, so the store is counted again soon: else it would refuse files until the next count."""
+    store = make_store()
+    paths = [store.put(parse(f"x{10 + number}.jpg"), kib=39) for number in range(5)]
+    store.eviction.check()
+    assert store.bound.is_near(), "the outputs are young, and stay"
+    for path in paths:
+        path.unlink()
+    store.rest(30)
+    store.search(30)
+    assert store.bound.size.usage == measure(store.pipelines[0].store.root)
+    assert store.bound.reserve(100 * KIB) is not None
+    store.put(X30)
+    counted = store.bound.size.usage
+    store.put(X40).unlink()
+    store.search(30)
+    assert store.bound.size.usage != counted, "it counts no more often than before"
 
 
 def test_a_young_output_stays(make_store: Callable[..., Store]) -> None:
