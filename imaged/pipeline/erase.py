@@ -6,7 +6,9 @@ and a later post of the same bytes lifts it. `other_nodes` brings the tombstones
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from time import time_ns
 
 from twisted.internet import defer
@@ -190,7 +192,7 @@ class Eraser:
                 await self._shared.jobs.enqueue("erase", tombstone.image, [ORIGINAL])
 
     async def admit(self, image: ImageId, seen: Tombstone | None, *, is_posted: bool) -> Tombstone | None:
-        """Return the tombstone of a picture that is being posted, which `lift` has to remove, or None.
+        """Return the tombstone of a picture that is being posted, which `lifted` has to remove, or None.
 
         `seen` is the one that stood when its bytes were complete: a post counts from then on. Raises GoneError when the
         picture was erased later, or is refused. A post that does not come to its end leaves nothing: the job that is
@@ -210,14 +212,26 @@ class Eraser:
             await self._shared.jobs.enqueue("erase", image, [ORIGINAL])
         return tombstone
 
-    async def lift(self, tombstone: Tombstone) -> None:
-        """Remove the tombstone of a picture whose bytes are in the remote store, and come into the local one next.
+    @asynccontextmanager
+    async def lifted(self, tombstone: Tombstone | None) -> AsyncIterator[None]:
+        """Remove the tombstone of a picture, if it has one, before the block, which keeps the picture here.
 
-        Raises GoneError when it was erased again.
+        The remote store has its bytes by then. Raises GoneError when it was erased again. When the block raises
+        StoreError, and the original is not here, the tombstone stands again.
         """
+        if tombstone is None:
+            yield
+            return
+        image = tombstone.image
         if self._remote.exists:
-            await self._there.remove(tombstone.image)
+            await self._there.remove(image)
         if not await self._shared.run(self._store.tombstones.lift, tombstone):
-            raise gone(tombstone.image)
+            raise gone(image)
         if self._remote.exists:
-            self._erasures.reposted[tombstone.image] = LOOKS
+            self._erasures.reposted[image] = LOOKS
+        try:
+            yield
+        except StoreError:
+            if not self._store.has(image, ORIGINAL):  # else an origin, say, would bring it back
+                await self._shared.run(self._store.tombstones.add, replace(tombstone, stored_in=""))
+            raise

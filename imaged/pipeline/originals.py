@@ -103,10 +103,9 @@ class Originals:
                 if self._remote.exists:
                     with span(UPLOAD):
                         await self._keep_remotely(image, received, info)
-                if tombstone is not None:
-                    await self._eraser.lift(tombstone)
-                with span(SAVE):
-                    await self._keep_locally(image, received, info)
+                async with self._eraser.lifted(tombstone):
+                    with span(SAVE):
+                        await self._keep_locally(image, received, info)
         except GoneError:
             if self._remote.exists:  # another process may have erased it while it was uploaded
                 await self._shared.jobs.enqueue("erase", image, [ORIGINAL])

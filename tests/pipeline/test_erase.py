@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from errno import ENOSPC
 from pathlib import Path
 from time import time_ns
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from pipeline_harness import IMAGE, PICTURE, PipelineHarness
 from twisted.internet.defer import Deferred
 
-from imaged.core.errors import GoneError, StoreError, StoreUnavailableError
+from imaged.core.errors import DiskFullError, GoneError, StoreError, StoreUnavailableError
 from imaged.core.files import ORIGINAL, RECORD
 from imaged.core.formats import FORMATS
 from imaged.core.hashes import ImageHash, ImageId
@@ -263,6 +264,38 @@ def test_a_post_that_fails_leaves_the_picture_erased(make_harness: MakeHarness) 
     run_jobs(harness)
     assert pictures_in(harness) == []
     assert len(harness.store.tombstones.all()) == 1
+
+
+@pytest.mark.parametrize("remote", [True, False])
+def test_a_post_that_the_disk_refuses_leaves_the_picture_erased(
+    make_harness: MakeHarness, tmp_path: Path, *, remote: bool
+) -> None:
+    """Else an origin would bring it back. Once there is room, it can be posted."""
+
+    class Full(StoreSize):
+        @contextmanager
+        def changing(self, paths: Sequence[Path], root: Path) -> Iterator[None]:  # noqa: ARG002  # the signature
+            if is_full and paths[0].name == str(ORIGINAL):
+                raise OSError(ENOSPC, "No space left on device")
+            yield
+
+    is_full = False
+    harness = make_harness(remote=remote, store=LocalStore(tmp_path / "full", (3, 3), size=Full()))
+    begun = begin(harness.pipeline.eraser.erase(IMAGE))
+    run_jobs(harness)
+    assert result(begun)
+    is_full = True
+    with pytest.raises(DiskFullError):
+        harness.keep()
+    run_jobs(harness)
+    assert pictures_in(harness) == []
+    harness.reactor.advance(60)
+    wait(harness.pipeline.other_nodes.follow())
+    with pytest.raises(GoneError):
+        wait(harness.originals.find(IMAGE))
+    is_full = False
+    harness.keep()
+    assert harness.store.tombstones.all() == []
 
 
 def test_refuse_again(make_harness: MakeHarness) -> None:
