@@ -184,6 +184,7 @@ class Eraser:
 
         Raises StoreError: DiskFullError when only the queue has no room.
         """
+        await self._shared.run(self._store.tombstones.prepare)
         tombstones = await self._shared.run(self._store.tombstones.all)
         await self._shared.run(self._store.tombstones.enforce_all, tombstones)
         for tombstone in tombstones:

@@ -84,6 +84,8 @@ class Purges:
 
     async def _purge(self, image: ImageId, files: Sequence[ImageFile]) -> None:
         """Call each purger, also after one has failed. Raises the first error."""
+        if not self._purgers:
+            return
         paths = list(self._paths(image, files))
         errors: list[ImagedError] = []
         for purger in self._purgers:
@@ -93,9 +95,8 @@ class Purges:
                 errors.append(error)
         if errors:
             raise errors[0]
-        if self._purgers:
-            names = ", ".join(purger.name for purger in self._purgers)
-            self._log.info("purged {image} by {purgers}", image=str(image), purgers=names)
+        names = ", ".join(purger.name for purger in self._purgers)
+        self._log.info("purged {image} by {purgers}", image=str(image), purgers=names)
 
     def _paths(self, image: ImageId, files: Sequence[ImageFile]) -> Iterable[str]:
         policy = self._shared.settings.policy(image.namespace)

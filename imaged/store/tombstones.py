@@ -94,6 +94,11 @@ class Tombstones:
         if self.find(image) is not None:
             raise gone(image)
 
+    def prepare(self) -> None:
+        """Make the folder and its lock, for which a full disk would have no room; an erasure reports what fails."""
+        with suppress(StoreError), self._held():
+            pass
+
     def add(self, tombstone: Tombstone) -> list[str]:
         """Erase an image: write its tombstone durably, then remove its files; return their names.
 

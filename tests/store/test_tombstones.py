@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from errno import ENOSPC
 from hashlib import sha256
 from pathlib import Path
 
@@ -113,6 +114,25 @@ def test_a_file_that_another_program_removes_meanwhile_is_no_obstacle(tmp_path: 
     is_erasing = True
     store.tombstones.add(Tombstone(IMAGE, 1))
     assert files_in(tmp_path) == []
+
+
+def test_an_erasure_makes_no_folder_and_no_lock(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A start has made them: a full disk has no room for them, and an erasure is what makes room."""
+    keep(store)
+    store.tombstones.prepare()
+    open_file = os.open
+
+    def open_existing(path: Path, flags: int, *mode: int) -> int:
+        check(path, is_new=bool(flags & os.O_CREAT) and path.name == "lock")
+        return open_file(path, flags, *mode)
+
+    def check(path: Path, *, is_new: bool = True, **_: object) -> None:
+        if is_new and not path.exists():
+            raise OSError(ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "mkdir", check)
+    monkeypatch.setattr(os, "open", open_existing)
+    assert store.tombstones.add(Tombstone(IMAGE, 1)) == ["original"]
 
 
 def test_folders_that_other_pictures_need_stay(store: LocalStore) -> None:
