@@ -121,34 +121,34 @@ def key(digits: str, name: str, before: str = "p") -> str:
 
 
 def test_a_killed_batch_is_resumed(batches: BatchFolder) -> None:
-    """A resumed batch makes each output of a thousand pictures, and none that existed at the kill again."""
-    hashes = batches.pictures(1000)
+    """A resumed batch makes each output of four hundred pictures, and none that existed at the kill again."""
+    hashes = batches.pictures(400)
     arguments = ("--outputs", "x4.png", "--resume", "state", "list")
     batch = batches.begin(*arguments)
     end_s = time.monotonic() + LONGEST_S
-    while len(batches.rows) < 400:
+    while len(batches.rows) < 160:
         assert batch.poll() is None, batches.err
         assert time.monotonic() < end_s, batches.err
         time.sleep(0.01)
     batch.kill()
     batch.wait()
     first = {row[0] for row in batches.rows}
-    assert 400 <= len(first) < 1000
+    assert 160 <= len(first) < 400
     before = batches.remote("x4.png")
     assert {key(digits, "x4.png") for digits in first} <= set(before)
     assert len(batches.scratches()) == 1
     rows = batches.run(*arguments)
     assert {row[0] for row in rows} | first == set(hashes)
-    assert len(rows) <= 1000 - len(first) + IN_FLIGHT
+    assert len(rows) <= 400 - len(first) + IN_FLIGHT
     after = batches.remote("x4.png")
     assert set(after) == {key(digits, "x4.png") for digits in hashes}
     assert {name: after[name] for name in before} == before
     # Sinks receive events after a delay: they miss the last events before the kill.
-    assert 1000 - UNTOLD <= batches.count("OutputRendered") <= 1000 + IN_FLIGHT
-    assert 3 * (1000 - UNTOLD) <= batches.count("Uploaded") <= 3 * (1000 + IN_FLIGHT)
+    assert 400 - UNTOLD <= batches.count("OutputRendered") <= 400 + IN_FLIGHT
+    assert 3 * (400 - UNTOLD) <= batches.count("Uploaded") <= 3 * (400 + IN_FLIGHT)
     assert batches.scratches() == []
     assert batches.run(*arguments) == []
-    assert "1000 done before" in batches.err
+    assert "400 done before" in batches.err
 
 
 def test_shards_share_the_work(batches: BatchFolder) -> None:

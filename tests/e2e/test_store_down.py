@@ -19,8 +19,6 @@ from rclone import RcloneS3
 
 from imaged.testing.pictures import make_png
 
-pytestmark = pytest.mark.whole_start
-
 OUTPUTS = ("x10.png", "w20.webp")
 
 KILLS = 10
