@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 from picture_site import PictureSite
@@ -278,3 +279,22 @@ class TestOrigins(OriginTestCase):
         self.service_harness.files.clear()
         self.store.path(IMAGE, ORIGINAL).unlink()
         assert (await self.get(f"{SHOES}/w25.jpg")).status == 404
+
+
+class TestFolders(ServiceTestCase):
+    """An origin that is a folder."""
+
+    async def test_its_threads_end_with_their_settings(self) -> None:
+        """A reload leaves none behind."""
+        media = self.folder / "media"
+        media.mkdir()
+        (media / "red.jpg").write_bytes(PICTURE)
+        await self.serve(origins={"shop": {"path": str(media), "namespace": "p"}})
+
+        def working() -> list[str]:
+            return [each.name for each in threading.enumerate() if "origin shop" in each.name]
+
+        assert (await self.get("/p/@shop/red.jpg/original")).body == PICTURE
+        assert working()
+        assert (await self.service.reload()).ok
+        await until(lambda: not working())
