@@ -134,8 +134,17 @@ class Disk:
             except StoreError as error:
                 new.append(error)
         written = [each for each in new if isinstance(each, NewFile)]
+        images = {file.final: each.image for each, file in zip(files, new, strict=True) if isinstance(file, NewFile)}
+
+        def give_unless_erased(temporary: Path, final: Path) -> None:
+            """Name no file of an erased picture: clients could get it until `_check_erased` has removed it."""
+            if self._is_erased(images[final]):
+                temporary.unlink()
+            else:
+                give(temporary, final)
+
         with self.changing([each.final for each in written]):
-            errors = atomic.replace_all(written, give)
+            errors = atomic.replace_all(written, give_unless_erased)
         gone: dict[ImageId, ImagedError] = {}
         for image in {each.image for each in files}:
             try:
@@ -164,10 +173,19 @@ class Disk:
         Raises StoreError.
         """
         path = self.path(image, file)
+        if self._is_erased(image):
+            atomic.discard(temporary)
+            raise gone(image)
         with keeping(self.key(image, file)), self.changing([path]):
             kept = atomic.keep_first(temporary, path)
         self._check_erased(image)
         return kept
+
+    def _is_erased(self, image: ImageId) -> bool:
+        """Say whether a tombstone stands before a file has its name. Where the disk does not tell, say no."""
+        with suppress(StoreError):  # `_check_erased` raises it
+            return self.tombstones.find(image) is not None
+        return False
 
     def _check_erased(self, image: ImageId) -> None:
         """Look for a tombstone after a file has its name: remove the files of an erased picture, raise GoneError."""

@@ -1,7 +1,8 @@
-"""Tombstones: a small file for each erased picture, which every writer looks for after it has named a file.
+"""Tombstones: a small file for each erased picture, which every writer looks for before and after it names a file.
 
 The eraser writes the tombstone first, and then removes files; a writer names its file first, and then looks. So one of
-them sees the other, in any process. Writers call `enforce` alone, and `Disk` does that for all of them.
+them sees the other, in any process. It also looks before, so that no client gets a file until that is removed. Writers
+call `enforce` alone, and `Disk` does that for all of them.
 """
 
 from __future__ import annotations

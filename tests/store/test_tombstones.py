@@ -162,6 +162,22 @@ def test_nothing_is_kept_of_an_erased_picture(store: LocalStore, write: Callable
     assert files_in(store.root) == []
 
 
+def test_an_output_of_an_erased_picture_never_has_its_name(store: LocalStore) -> None:
+    """A client that asks while a save ends, after the answer to the erasure, gets no output."""
+    store.tombstones.add(Tombstone(IMAGE, 1))
+    named: list[Path] = []
+
+    def give(temporary: Path, final: Path) -> None:
+        named.append(temporary.replace(final))
+
+    other = ImageId("q", HASH)
+    body = FileBody(BODY, variant_time_ns())
+    errors = store.replace_all([NewVariant(each, OUTPUT, body) for each in (IMAGE, other)], give)
+    assert [type(error) for error in errors] == [GoneError, type(None)]
+    assert named == [store.path(other, OUTPUT)]
+    assert files_in(store.root / ".incoming") == []
+
+
 @pytest.mark.parametrize("write", WRITES)
 @pytest.mark.parametrize("at", [1, 2])
 def test_a_write_that_has_named_its_file_removes_it(
