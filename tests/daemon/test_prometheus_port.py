@@ -7,6 +7,8 @@ from raw_client import Answer, begin
 from service_case import HOME, IMAGE, ServiceTestCase, other_picture, until
 from twisted.internet.defer import Deferred
 
+from imaged.core.clients import LIMITS
+
 OUTPUTS = {"route": "output", "namespace": "p", "format": "jpg"}
 
 
@@ -39,6 +41,21 @@ class TestPrometheusPort(ServiceTestCase):
         assert await self.value("imaged_renders_total", namespace="p", format="jpg") == 1
         assert await self.value("imaged_healthy") == 1
         assert await self.value("imaged_render_threads") == 2
+
+    async def test_refusals_of_limits_are_counted(self) -> None:
+        """By the key of the limit, from 0 on, and by the status. A reload that turns the limit off keeps the count."""
+        await self.serve(limits={"renders_per_minute": 1})
+        await self.post()
+        for key in LIMITS:
+            assert await self.value("imaged_limited_total", limit=key) == 0
+        asked = [(await self.get(f"{HOME}/x{side}.jpg")).status for side in (30, 31, 32)]
+        assert asked == [200, 429, 429]
+        self.configure(limits={"renders_per_minute": 0})
+        assert (await self.service.reload()).ok
+        assert (await self.get(f"{HOME}/x31.jpg")).status == 200
+        assert await self.value("imaged_limited_total", limit="renders_per_minute") == 2
+        assert await self.value("imaged_limited_total", limit="requests_per_s") == 0
+        assert await self.value("imaged_requests_total", **OUTPUTS, status="429", outcome="none") == 2
 
     async def test_counters_survive_reloads(self) -> None:
         """Neither a good nor a refused reload loses a count, and a metric shows the refusal."""
