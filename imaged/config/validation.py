@@ -45,12 +45,21 @@ def validate(data: dict[str, Any], places: Places) -> tuple[Settings, list[Fault
             faulty.append(path)
             if any(begins(inner, path) for inner in known):  # a section that lacks its faulty key
                 continue
+            if details["type"] == "extra_forbidden" and (own := _own_section(str(path[-1]))):
+                faults.append(places.fault(path, f'unknown key; did you mean "{own}"?'))
+                continue
             faults.append(fault_of(places, path, details, keys_at(Settings, path[:-1]), tell))
         for place in {path[:-1] for path in faulty if path}:
             if isinstance(entries := value_at(data, place), list):
                 sound[place] = {index: each for index, each in enumerate(entries) if (*place, index) not in faulty}
         for path in faulty:
             _cut(data, path)
+
+
+def _own_section(key: str) -> str | None:
+    """Return the path of a key that exactly one section has, for a key in the wrong place."""
+    sections = [name for name in Settings.model_fields if key in keys_at(Settings, (name,))]
+    return f"{sections[0]}.{key}" if len(sections) == 1 else None
 
 
 def wants_number(error: ErrorDetails) -> bool:

@@ -80,6 +80,22 @@ def test_an_empty_file_gives_the_defaults() -> None:
 
 
 @pytest.mark.parametrize(
+    ("yaml", "place"),
+    [
+        ("trusted_proxies: [127.0.0.1]", "limits.trusted_proxies"),
+        ("signing_keys: []", "access.signing_keys"),
+        ("store: {allowed_outputs: []}", "images.allowed_outputs"),
+        ("namespaces: {a: {maximum_bytes: 1}}", None),
+        ("timeout_s: 5", None),
+    ],
+)
+def test_the_fault_of_a_misplaced_key_names_its_section(yaml: str, place: str | None) -> None:
+    """If exactly one section has it."""
+    (found,) = World().faults(yaml)
+    assert (f'unknown key; did you mean "{place}"?' in found) == (place is not None)
+
+
+@pytest.mark.parametrize(
     ("override", "fault"),
     [
         ("upload.concurrency", "--set: expected key.path=VALUE"),
