@@ -37,7 +37,8 @@ def read_access_request(request: Request, path: PublicPath, address: str, *, is_
     """Return a request as guards see it, or None for `/status_check`, which is open to all.
 
     `is_proxied` says whether its connection began with a PROXY header, with or without an address.
-    Raises NotFoundError for a name that is none, MalformedRequestError for a repeated parameter of guards.
+    Raises NotFoundError for a name that is none, MalformedRequestError for a repeated parameter of guards, or a
+    repeated `Authorization`.
     """
     action = Action.READ
     file: ImageFile | None = None
@@ -64,11 +65,18 @@ def read_access_request(request: Request, path: PublicPath, address: str, *, is_
         path=own_path(request.path).decode("latin-1"),
         file=file,
         parameters=guard_parameters(request.uri),
-        authorization=header(request, b"authorization"),
+        authorization=_authorization(request),
         address=address,
         is_forwarded=is_proxied or any(header(request, name) is not None for name in OF_PROXIES),
         page=_foreign_page(request),
     )
+
+
+def _authorization(request: Request) -> str | None:
+    """Return the header, which a request has once (RFC 9110, 11.6.2): a proxy may have checked another one."""
+    if len(request.requestHeaders.getRawHeaders(b"authorization", ())) > 1:
+        raise MalformedRequestError("more than one header Authorization: send one")
+    return header(request, b"authorization")
 
 
 def _foreign_page(request: Request) -> str | None:

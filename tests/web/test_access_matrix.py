@@ -118,6 +118,14 @@ class TestReads(ServiceTestCase):
 class TestWrites(ServiceTestCase):
     """A token opens its actions in its namespaces, a signed URL one upload."""
 
+    async def test_a_request_has_one_authorization(self) -> None:
+        """Two are 400, in any order: a proxy before imaged may have checked the other one."""
+        await self.serve(access=ACCESS)
+        right, wrong = f"Bearer {TOKENS['poster'][0]}", "Bearer wrong"
+        for first, last in ((right, wrong), (wrong, right), (right, right)):
+            answer = await self.post(authorization=f"{first}\r\nAuthorization: {last}")
+            assert (answer.status, answer.error) == (400, "more than one header Authorization: send one")
+
     async def test_writes_by_token(self) -> None:
         """200 or 204 for the right token, 403 for one without the right, 401 for none and for a wrong one."""
         await self.serve(access=ACCESS)
