@@ -17,6 +17,12 @@ EXAMPLES = ("x300.jpg", "w500.webp", "300x200.png", "w500-q30.jpg")
 
 NO_PORT = "The public port is a UNIX socket, which browsers cannot reach: set listen to a TCP endpoint."
 
+GIVE_ONE = "Give a token for the action process: then this page shows the signed URL."
+"""What the page says of an output that allowed_outputs does not list, when its user has given no token."""
+
+NONE_LISTED = "This page gets signed URLs with a token alone, and access.tokens has none: use imaged sign PATH."
+"""The same where there are no tokens."""
+
 BARE_IPV6 = "A browser's security policy cannot name an IPv6 address: open this page under a name, such as localhost."
 """See the grammar of host-source (CSP 3, 2.3.1)."""
 
@@ -38,6 +44,7 @@ class TryPage:
             public=public,
             problem=problem,
             needs_token=bool(settings.access.tokens),
+            unsigned=GIVE_ONE if settings.access.tokens else NONE_LISTED,
             outputs=", ".join(map(str, settings.images.outputs or EXAMPLES)),
             namespaces=sorted(settings.namespaces),
             policies=json.dumps({name: _offered(settings.policy(name)) for name in ("", *settings.namespaces)}),

@@ -96,6 +96,40 @@ def test_lists_and_pastes(
     assert browser.texts(".result") == []
 
 
+def test_what_is_not_listed_is_shown_by_its_signed_url(
+    make_daemon: Callable[..., Daemon], make_browser: Callable[..., Browser], tmp_path: Path
+) -> None:
+    """A token for `process` gets signed URLs from the public port; another one, or none, gets the reason."""
+    poster, maker = "poster-0123456789abcdef", "maker-0123456789abcdef"
+    daemon = make_daemon(f"""{SETTINGS}
+images: {{allowed_outputs: [x20.jpg]}}
+access:
+  signing_keys: [0123456789abcdefghijklmnopqrstuv]
+  tokens:
+    - {{name: poster, token: {poster}, actions: [post]}}
+    - {{name: maker, token: {maker}}}
+""")
+    browser = make_browser()
+    browser.open(f"{daemon.private}/try")
+    path = tmp_path / "a.jpg"
+    paint(path, 64, 40)
+    set_outputs(browser, "x20.jpg x30.png w40.auto")
+    browser.run("document.getElementById('token').value = arguments[0]", poster)
+    browser.driver.find_element("id", "file").send_keys(str(path))
+    second = ".result:nth-child(2)"
+    browser.until(lambda: browser.texts(second) and "is not for process in the namespace p" in browser.text(second))
+    assert "20 × 20 px" in browser.text(".result")
+    browser.run("document.getElementById('token').value = arguments[0]", maker)
+    browser.driver.find_element("id", "again").click()
+    browser.until(lambda: browser.texts(second) and "30 × 30 px" in browser.text(second))
+    assert "/x30.png?s=" in browser.text(".result:nth-child(2) .url")
+    browser.until(lambda: "40 × 25 px" in browser.text(".result:nth-child(3)"))
+    assert "/w40.avif?s=" in browser.text(".result:nth-child(3) code")
+    browser.run("document.getElementById('token').value = ''")
+    browser.driver.find_element("name", "make").click()
+    browser.until(lambda: "Give a token for the action process" in browser.text(".result"))
+
+
 def test_other_pages_may_not_read(make_daemon: Callable[..., Daemon], make_browser: Callable[..., Browser]) -> None:
     """The browser keeps answers of the public port from a page of another port of this machine."""
     daemon, other = make_daemon(SETTINGS), make_daemon(SETTINGS)

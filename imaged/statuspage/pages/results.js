@@ -88,13 +88,20 @@ class Result {
     this.picture = make("div", "picture", "waiting …");
     this.facts = make("dl", "facts");
     this.spans = make("p", "spans");
-    const link = make("a", "url mono", url);
-    link.href = url;
-    link.target = "_blank";
-    link.rel = "noopener";
-    const curl = make("div", "curl");
-    curl.append(...curlOf(getLine(name.replaceAll("/", "_"), url)));
-    this.element.append(make("h2", "", name), this.picture, link, this.facts, this.spans, curl);
+    this.link = make("a", "url mono");
+    this.link.target = "_blank";
+    this.link.rel = "noopener";
+    this.curl = make("div", "curl");
+    this.name = name;
+    this.show(url);
+    this.element.append(make("h2", "", name), this.picture, this.link, this.facts, this.spans, this.curl);
+  }
+
+  // Shows a URL of the output, which may be a signed one.
+  show(url) {
+    this.link.textContent = url;
+    this.link.href = url;
+    this.curl.replaceChildren(...curlOf(getLine(this.name.replaceAll("/", "_"), url)));
   }
 
   async fill(blob, time, requestId) {
