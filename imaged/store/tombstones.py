@@ -12,7 +12,7 @@ import fcntl
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -185,6 +185,7 @@ class Tombstones:
         """Remove all files in the folders of an image, durably, then the folders; return the names of the files."""
         removed: list[str] = []
         for folders in (layout.folders(image) for layout in self._layouts):
+            has_folder = False
             with suppress(FileNotFoundError, NotADirectoryError):
                 with os.scandir(folders[0]) as entries:
                     paths = [Path(entry.path) for entry in entries if not entry.is_dir(follow_symlinks=False)]
@@ -193,7 +194,8 @@ class Tombstones:
                         path.unlink(missing_ok=True)  # the store may forget an output at this moment
                         removed.append(path.name)
                 atomic.fsync_folder(folders[0])
-            with self._changing(folders):
+                has_folder = True
+            with self._changing(folders) if has_folder else nullcontext():  # a start looks at many
                 atomic.remove_empty(folders)
         return removed
 
