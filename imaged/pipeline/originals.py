@@ -28,7 +28,7 @@ from imaged.core.events import OriginalUnavailable
 from imaged.core.files import ORIGINAL, RECORD
 from imaged.core.hashes import ImageHash, ImageId
 from imaged.core.pictures import ImageInfo
-from imaged.core.tracing import SAVE, UPLOAD, WAIT, span
+from imaged.core.tracing import SAVE, UPLOAD, WAIT, current_trace, span
 from imaged.fetch.hashing_writer import ReceivedFile, digest
 from imaged.hooks.checked_processor import sniff_file
 from imaged.pipeline.erase import Eraser
@@ -90,6 +90,8 @@ class Originals:
         client has posted (`is_posted`) stays erased.
         """
         image = ImageId(namespace, ImageHash(received.md5))
+        if is_posted and (trace := current_trace()) is not None:  # a refusal has the tag of the picture, too
+            trace.cache_tag = image.cache_tag
         try:
             seen = self._store.tombstones.find(image)
             async with self._shared.locks.held(f"{image}/"):  # else two posts with one MD5 and other bytes both pass
