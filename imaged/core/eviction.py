@@ -1,4 +1,4 @@
-"""Which files a store forgets: about those that were not used for longest, as samples show them. Pure.
+"""Which files a store forgets: approximately the least recently used ones, found by samples. Pure.
 
 A store keeps no list of its files by last use, as Redis keeps none of its keys
 (https://redis.io/docs/latest/develop/reference/eviction/). It looks at a few files at a time, remembers the oldest that
@@ -22,7 +22,7 @@ SLICE_FILES = 200
 """About how many files one sample has."""
 
 MOST_FILES = 4 * SLICE_FILES
-"""How many files a sample ends after: a client may post many pictures whose hashes are close to each other."""
+"""A sample ends after so many files: a client may post many pictures whose hashes are close to each other."""
 
 KEPT_PART = 0.99
 """How much the samples before the last one count for the width of the next one."""
@@ -34,7 +34,7 @@ REMEMBERED = 256
 """How many of the oldest files are remembered between samples."""
 
 USES_PER_LIFE = 8
-"""How often the last use of a file is written while it grows as old as those that are forgotten."""
+"""How often the last use of a file is written before the file is as old as those that are forgotten."""
 
 LONGEST_UNTOUCHED_S, SHORTEST_UNTOUCHED_S = 3600.0, 1.0
 

@@ -17,9 +17,9 @@ class TokenBuckets:
     A bucket is one number: when it is full again. That is the generic cell rate algorithm (ITU-T I.371, annex A), whose
     theoretical arrival time it is. A bucket that is full is like one that is not kept.
 
-    A new client beyond `most` takes the place of another: the one of the next SAMPLE whose bucket is full first. So
-    an attacker who wants the bucket of a client forgotten needs `most` other clients with emptier buckets. An address
-    that asks once has a fuller one than a client that is refused, and is forgotten instead.
+    A new client beyond `most` replaces another one: of the next SAMPLE clients, that whose bucket is full first. To
+    have the bucket of a client forgotten, an attacker needs `most` other clients with emptier buckets. An address that
+    asks once has a fuller one than a client that is refused, and is forgotten instead.
     """
 
     def __init__(self, window_s: float, most: int = MOST_CLIENTS) -> None:

@@ -17,8 +17,7 @@ class Traffic:
     """Counts since the start of the process; `bytes` counts bodies. Reactor thread only.
 
     `hits` counts outputs that were in the store, `rendered` those rendered for their request, `coalesced` those from a
-    render that another request began. `hit_bytes` counts the bytes sent of the first,
-    `made_bytes` those of the others.
+    render that another request began. `hit_bytes` counts the bytes sent of the first, `made_bytes` those of the others.
     """
 
     current: int = 0

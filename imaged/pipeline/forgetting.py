@@ -13,7 +13,7 @@ from imaged.core.hashes import ImageId
 from imaged.core.outputs import Output
 from imaged.pipeline.build import Environment
 from imaged.pipeline.pipeline import Pipeline
-from imaged.store.least_used import LeastUsed, StoredFile, Used
+from imaged.store.least_used import FileUse, LeastUsed, StoredFile
 from imaged.workers.render_jobs import ImageOutput
 
 T = TypeVar("T")
@@ -58,7 +58,7 @@ class Forgetting:
         """Drop what is remembered: the store is another one."""
         self._oldest = Oldest()
 
-    async def forget_some(self, pipeline: Pipeline, size_bytes: int) -> list[Used]:
+    async def forget_some(self, pipeline: Pipeline, size_bytes: int) -> list[FileUse]:
         """Look at one sample, and forget the oldest files, until `size_bytes` are free; return what they were."""
         least_used = LeastUsed(pipeline.store.layout, self._environment.counters.bound.size)
         part = self._slices.part

@@ -77,9 +77,10 @@ class Origin:
 
 
 @dataclass(frozen=True)
-class Found:
-    """The picture at a path. It is so for `fresh_s` seconds more, and has been so since `since_ns` of the epoch.
+class OriginPicture:
+    """The picture at a path of an origin.
 
+    It counts as current for `fresh_s` seconds, and has been there since `since_ns`, in nanoseconds since the epoch.
     Caches may keep an answer for `shortest_s` in any case. `is_fetched` says whether the origin has just sent it.
     """
 
@@ -118,10 +119,12 @@ class Origins:
         self._origins = origins
         self._now_s = now_s
         self._prepare = prepare
-        self._fetching: dict[str, SingleFlight[str, Found]] = {name: SingleFlight(shared.tasks) for name in origins}
+        self._fetching: dict[str, SingleFlight[str, OriginPicture]] = {
+            name: SingleFlight(shared.tasks) for name in origins
+        }
         self._refusals: Refusals[OriginKey] = Refusals(shared.reactor.seconds)
 
-    async def find(self, namespace: str, name: str, path: str, charge: Charge = NO_CHARGE) -> Found:
+    async def find(self, namespace: str, name: str, path: str, charge: Charge = NO_CHARGE) -> OriginPicture:
         """Return the picture at a path of an origin, fetched now if it was never seen.
 
         A picture that was seen is returned at once. When its time is over, the origin is asked behind the answer, and a
@@ -143,7 +146,7 @@ class Origins:
             self._revalidate(origin, record)
         return _found(origin, record, left_s, is_fetched=False)
 
-    async def fetch(self, namespace: str, name: str, path: str, charge: Charge = NO_CHARGE) -> Found:
+    async def fetch(self, namespace: str, name: str, path: str, charge: Charge = NO_CHARGE) -> OriginPicture:
         """Fetch the picture at a path, whatever is known, as `find` does. Requests for one path share a fetch."""
         origin, fetching = self._named(namespace, name), self._fetching[name]
         self._shared.counters.saves.check(namespace)
@@ -198,7 +201,7 @@ class Origins:
 
         self._shared.tasks.own(revalidate())
 
-    async def _fetch(self, origin: Origin, path: str, record: OriginRecord | None) -> Found:
+    async def _fetch(self, origin: Origin, path: str, record: OriginRecord | None) -> OriginPicture:
         """Ask an origin, and keep what it has. `record` is what is known, None to fetch the original in any case."""
         key = origin.name, path
         try:
@@ -211,7 +214,7 @@ class Origins:
             self._refusals.add(key, error, NOT_THERE_S if isinstance(error, NotFoundError) else lasts_s)
             raise
 
-    async def _ask(self, origin: Origin, path: str, temporary: Path, record: OriginRecord | None) -> Found:
+    async def _ask(self, origin: Origin, path: str, temporary: Path, record: OriginRecord | None) -> OriginPicture:
         now_s, namespace = self._now_s(), origin.settings.namespace
         known = Validators() if record is None else Validators(record.etag, record.last_modified)
         fetched = await self._download(origin, path, temporary, known)
@@ -242,7 +245,7 @@ class Origins:
             return _found(origin, seen, origin.settings.ttl_s, is_fetched=True)  # invented paths would fill the store
         return await self._save(origin, seen)
 
-    async def _save(self, origin: Origin, record: OriginRecord, *, is_fetched: bool = True) -> Found:
+    async def _save(self, origin: Origin, record: OriginRecord, *, is_fetched: bool = True) -> OriginPicture:
         await self._shared.run(self._store.origin_records.save, origin.folder, record)
         return _found(origin, record, origin.settings.ttl_s, is_fetched=is_fetched)
 
@@ -288,6 +291,6 @@ class Origins:
             self._log.info("origin {origin} answers again", origin=origin.name)
 
 
-def _found(origin: Origin, record: OriginRecord, fresh_s: float, *, is_fetched: bool) -> Found:
+def _found(origin: Origin, record: OriginRecord, fresh_s: float, *, is_fetched: bool) -> OriginPicture:
     image = ImageId(origin.settings.namespace, record.hash)
-    return Found(image, fresh_s, min(SHORTEST_S, origin.settings.ttl_s), record.since_ns, is_fetched)
+    return OriginPicture(image, fresh_s, min(SHORTEST_S, origin.settings.ttl_s), record.since_ns, is_fetched)

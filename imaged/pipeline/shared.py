@@ -23,8 +23,7 @@ class Shared:
     """What each part of the pipeline of one generation may use. Reactor thread only.
 
     `run` runs blocking work on a worker thread. `tasks` owns work that continues when its caller has left. `locks` are
-    held on an image or a remote key; they outlive the generation, as `jobs`, `counters` and
-    `erasures` do.
+    held on an image or a remote key; they outlive the generation, as `jobs`, `counters`, `erasures` and `in_use` do.
     """
 
     settings: Settings

@@ -28,7 +28,7 @@ StoredFile = tuple[ImageId, ImageFile]
 
 
 @dataclass(frozen=True)
-class Used:
+class FileUse:
     """What a file occupies, and its last use, in seconds since the epoch: its access time, or if later, its write.
 
     A time in the future, which a wrong clock has set, does not count.
@@ -45,13 +45,13 @@ class LeastUsed:
     layout: Layout
     size: StoreSize | None = None
 
-    def look(self, ranges: Sequence[tuple[str, str]]) -> dict[StoredFile, Used]:
+    def look(self, ranges: Sequence[tuple[str, str]]) -> dict[StoredFile, FileUse]:
         """Return the files of each image whose hash is in one of the ranges, in every namespace.
 
         After MOST_FILES, further images are left out. Namespaces on other file systems are, too: removing their files
         would free no space on that of the root.
         """
-        found: dict[StoredFile, Used] = {}
+        found: dict[StoredFile, FileUse] = {}
         for namespace, digits, folder in self._images(ranges):
             with suppress(NotFoundError):  # a folder of something else
                 image = ImageId(namespace, ImageHash(digits))
@@ -73,12 +73,12 @@ class LeastUsed:
                 for digits, each in _within(folder, self.layout.partitions, first, last):
                     yield namespace, digits, each
 
-    def forget_all(self, unused_since_s: Mapping[StoredFile, float], size_bytes: int) -> list[Used]:
+    def forget_all(self, unused_since_s: Mapping[StoredFile, float], size_bytes: int) -> list[FileUse]:
         """Remove files, one after the other, until `size_bytes` are free; return what they were.
 
         A file stays that was used after the time that it has in `unused_since_s`.
         """
-        forgotten: list[Used] = []
+        forgotten: list[FileUse] = []
         for file, since_s in unused_since_s.items():
             if size_bytes <= 0:
                 break
@@ -87,7 +87,7 @@ class LeastUsed:
                 size_bytes -= used.size_bytes
         return forgotten
 
-    def forget(self, file: StoredFile, used_s: float) -> Used | None:
+    def forget(self, file: StoredFile, used_s: float) -> FileUse | None:
         """Remove a file that was not used since `used_s`; return what it was, or None where it stays.
 
         A folder that is then empty goes too.
@@ -147,7 +147,7 @@ def _names(folder: str) -> list[str]:
         return []
 
 
-def _files(folder: str) -> Iterator[tuple[ImageFile, Used]]:
+def _files(folder: str) -> Iterator[tuple[ImageFile, FileUse]]:
     now_s = time()
     with suppress(OSError), os.scandir(folder) as entries:  # gone since it was listed
         for entry in entries:
@@ -157,6 +157,6 @@ def _files(folder: str) -> Iterator[tuple[ImageFile, Used]]:
                     yield file, _used(entry.stat(follow_symlinks=False), now_s)
 
 
-def _used(status: os.stat_result, now_s: float) -> Used:
+def _used(status: os.stat_result, now_s: float) -> FileUse:
     times_s = [each for each in (status.st_atime, status.st_mtime) if each < now_s + CLOCKS_DIFFER_S]
-    return Used(status.st_blocks * BLOCK_BYTES, max(times_s, default=0.0))
+    return FileUse(status.st_blocks * BLOCK_BYTES, max(times_s, default=0.0))

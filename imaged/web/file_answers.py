@@ -11,7 +11,7 @@ from imaged.core.hashes import ImageId
 from imaged.core.outputs import AUTO, Output
 from imaged.core.tracing import HIT
 from imaged.pipeline.auto_outputs import auto_output
-from imaged.pipeline.origins import Found
+from imaged.pipeline.origins import OriginPicture
 from imaged.pipeline.pipeline import Pipeline
 from imaged.store.disk import FileBody, OpenFile
 from imaged.web.answers import send_json, send_page
@@ -119,7 +119,7 @@ class FileAnswers:
         else:
             send_page(request, format_img(attributes).encode(), _IMG_POLICY, _IMG_CACHING)
 
-    async def _send_found(self, request: ImagedRequest, found: Found, name: str, pipeline: Pipeline) -> None:
+    async def _send_found(self, request: ImagedRequest, found: OriginPicture, name: str, pipeline: Pipeline) -> None:
         request.trace.cache_tag = found.image.cache_tag
         if name == "srcset":
             folder = own_path(request.path).rpartition(b"/")[0].decode("ascii", "replace")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from imaged.pipeline.origins import Found
+from imaged.pipeline.origins import OriginPicture
 from imaged.store.disk import FileBody, OpenFile
 from imaged.web.files import CHANGING
 
@@ -25,7 +25,7 @@ class Freshness:
     tag: str
 
     @classmethod
-    def of(cls, found: Found, now_s: float) -> Freshness:
+    def of(cls, found: OriginPicture, now_s: float) -> Freshness:
         """Return that of a picture which an origin has, found at `now_s`."""
         return cls(now_s + found.fresh_s, found.shortest_s, found.since_ns, found.image.hash.digits[:8])
 

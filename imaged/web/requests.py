@@ -52,9 +52,8 @@ class Site:
     `answer_at_once` answers a request that needs no wait, and returns whether it did; otherwise `handle` answers it.
     `examine` may raise an ImagedError when the head of a request is complete, given whether a body follows, which is
     then not read. `maximum_bytes` limits the body, and `new_body` makes the file for a body of an announced length.
-    `has_timing` decides on the `Server-Timing` header. `sharing` returns the CORS headers of the answer to a
-    request. The functions are called for each request, so a reload takes effect. Clients of a `private`
-    port are operators.
+    `has_timing` decides on the `Server-Timing` header. `sharing` returns the CORS headers of the answer to a request.
+    The functions are called for each request, so a reload takes effect. Clients of a `private` port are operators.
     """
 
     handle: Callable[[ImagedRequest], Coroutine[Deferred[Any], Any, None]]

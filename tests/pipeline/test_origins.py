@@ -28,7 +28,7 @@ from imaged.core.errors import (
 from imaged.core.files import ORIGINAL
 from imaged.core.hashes import ImageHash, ImageId
 from imaged.pipeline.ingest import MAXIMUM_FETCHES
-from imaged.pipeline.origins import MAXIMUM_UNAWAITED, NO_PICTURE_S, NOT_THERE_S, RETRY_S, SHORTEST_S, Found
+from imaged.pipeline.origins import MAXIMUM_UNAWAITED, NO_PICTURE_S, NOT_THERE_S, RETRY_S, SHORTEST_S, OriginPicture
 from imaged.store.local import LocalStore
 from imaged.store.trial import STORE, Trial
 from imaged.testing.pictures import make_png
@@ -44,12 +44,12 @@ def hash_of(body: bytes) -> ImageHash:
     return ImageHash(hashlib.md5(body).hexdigest())
 
 
-def result_of(waiting: Deferred[Found]) -> Found:
+def result_of(waiting: Deferred[OriginPicture]) -> OriginPicture:
     """Return the result that a request has by now."""
     results: list[Any] = []
     waiting.addCallback(results.append)
     (result,) = results
-    assert isinstance(result, Found)
+    assert isinstance(result, OriginPicture)
     return result
 
 
@@ -62,11 +62,11 @@ class Shop:
         self.origins = self.harness.pipeline.origins
         self.tally = self.origins._shared.counters.origins.of("shop")
 
-    def begin(self, path: str = "red.jpg") -> Deferred[Found]:
+    def begin(self, path: str = "red.jpg") -> Deferred[OriginPicture]:
         """Ask for a path."""
         return Deferred.fromCoroutine(self.origins.find("p", "shop", path))
 
-    def find(self, path: str = "red.jpg") -> Found:
+    def find(self, path: str = "red.jpg") -> OriginPicture:
         """Ask for a path, and return what is there at once."""
         return wait(self.origins.find("p", "shop", path))
 

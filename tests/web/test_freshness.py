@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from imaged.core.hashes import ImageHash, ImageId
-from imaged.pipeline.origins import Found
+from imaged.pipeline.origins import OriginPicture
 from imaged.store.disk import FileBody
 from imaged.web.files import CHANGING, LASTING
 from imaged.web.freshness import Freshness
 
-A, B = (Freshness.of(Found(ImageId("p", ImageHash(digit * 32)), 100, 60, 5_000, False), 1000) for digit in "ab")
+A, B = (Freshness.of(OriginPicture(ImageId("p", ImageHash(digit * 32)), 100, 60, 5_000, False), 1000) for digit in "ab")
 
 
 @pytest.mark.parametrize(
