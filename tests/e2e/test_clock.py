@@ -10,11 +10,11 @@ import pytest
 from daemon import Daemon, until
 from notify_socket import NotifySocket
 
+pytestmark = pytest.mark.whole_start
+
 MOVABLE = """
 import os, time
 from pathlib import Path
-
-pytestmark = pytest.mark.whole_start
 set_back, real = Path(os.environ["CLOCK_IS_SET_BACK"]), time.time
 time.time = lambda: real() - 3600 * set_back.exists()
 """

@@ -14,10 +14,10 @@ from daemon import Daemon
 from handover import complete
 from notify_socket import NotifySocket
 
+pytestmark = pytest.mark.whole_start
+
 WATCH = """
 import os, sys
-
-pytestmark = pytest.mark.whole_start
 os.environ["WATCHDOG_PID"] = str(os.getpid())
 os.execvp(sys.argv[1], sys.argv[1:])
 """
