@@ -16,7 +16,7 @@ from imaged.config.messages import UnfitError
 from imaged.config.values import distinct
 from imaged.core.errors import ImagedError
 from imaged.core.files import ORIGINAL
-from imaged.core.outputs import Output, parse
+from imaged.core.outputs import AUTO, PRESET, Output, Preset, parse
 
 MAXIMUM_NAMES = 5000
 """How many names the patterns of one list may stand for, together."""
@@ -33,10 +33,14 @@ _PARTS = re.compile(r"\{([^{}]*)\}|([^{}]+)")
 
 @dataclass(frozen=True)
 class OutputPattern:
-    """One entry of the list, with the outputs that it stands for. `str` gives its text."""
+    """One entry of the list, with the outputs that it stands for. `str` gives its text.
+
+    A `preset` alone stands for all its formats. Its `outputs` name one of them.
+    """
 
     text: str
     outputs: tuple[Output, ...]
+    preset: str | None = None
 
     def __str__(self) -> str:
         return self.text
@@ -63,6 +67,8 @@ def read_pattern(value: Any) -> OutputPattern:
         return OutputPattern(value, ())
     if value == str(ORIGINAL):
         raise UnfitError("originals are not listed here: set public_original")
+    if re.fullmatch(PRESET, value):
+        return OutputPattern(value, (parse(f"{value}.{AUTO}"),), value)
     if _BARE.fullmatch(value):
         raise UnfitError("this name has no format", f": list {value}.auto, or {value}.{{auto,jpg}}")
     try:
@@ -83,6 +89,7 @@ class AllowedOutputs:
 
     patterns: tuple[OutputPattern, ...] = ()
     outputs: frozenset[Output] = field(init=False, repr=False, compare=False)
+    presets: frozenset[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         outputs = frozenset(output for pattern in self.patterns for output in pattern.outputs)
@@ -91,10 +98,13 @@ class AllowedOutputs:
         if outputs and any(pattern.text == NONE for pattern in self.patterns):
             raise UnfitError(f"{NONE} allows no output: remove it, or the other entries")
         object.__setattr__(self, "outputs", outputs)
+        object.__setattr__(self, "presets", frozenset(each.preset for each in self.patterns if each.preset))
 
     def __contains__(self, output: Output) -> bool:
         """Return whether an output, a preset without its version, needs no signature."""
-        return not self.patterns or output in self.outputs
+        if not self.patterns or output in self.outputs:
+            return True
+        return isinstance(output.sizing, Preset) and output.quality is None and output.sizing.name in self.presets
 
     @property
     def allows_none(self) -> bool:

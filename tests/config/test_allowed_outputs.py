@@ -73,6 +73,14 @@ def test_the_list_is_one_set() -> None:
     assert not mine.is_public(parse("w321.jpg"))
 
 
+def test_a_preset_alone_stands_for_its_formats() -> None:
+    """Also for `auto`; a quality of its own is another output."""
+    mine = policy("images: {presets: {hero: {size: w300}, card: {size: w30}}, allowed_outputs: [hero]}")
+    assert [mine.is_public(mine.current(parse(f"hero.{each}"))) for each in ("auto", "jpg", "avif")] == [True] * 3
+    assert [mine.is_public(parse(each)) for each in ("hero-q50.jpg", "card.auto", "w300.jpg")] == [False] * 3
+    assert not mine.allowed_outputs.allows_none
+
+
 def test_an_empty_list_allows_all_and_none_allows_nothing() -> None:
     """What describes a picture is public unless no output and no original is."""
     everything, nothing = policy("images: {}"), policy("images: {allowed_outputs: [none], public_original: false}")
@@ -121,7 +129,8 @@ def test_a_check_names_outputs_that_are_made_and_not_listed(yaml: str, lines: li
         ("w0320.jpg", "'w0320.jpg' is not an output"),
         ("300x300.jpg", "'300x300.jpg' is not an output: that one is called x300.jpg"),
         ("original", "originals are not listed here: set public_original"),
-        ("hero", "this name has no format: list hero.auto, or hero.{auto,jpg}"),
+        ("w300", "this name has no format: list w300.auto, or w300.{auto,jpg}"),
+        ("hero", "hero.auto is not an output: hero is no preset of this namespace"),
         ("hero~01234567.jpg", "'hero~01234567.jpg' is not an output: a preset is asked for by its name alone"),
         ("hero.jpg", "hero.jpg is not an output: hero is no preset of this namespace"),
         ("w{320,9999}.jpg", "w9999.jpg is wider than 4096 pixels, the most allowed here"),
