@@ -126,7 +126,8 @@ class DeepCheck:
     def _origins(self, plugins: Plugins) -> Iterator[tuple[str, Work]]:
         """Yield the name of each origin, and what asks it for an original that it does not have."""
         settings, reactor = self.loaded.settings, self.reactor
-        sources = bind_sources(settings, reactor, Counters(reactor.seconds), plugins.formats)
+        counters = Counters(reactor.seconds)
+        sources = bind_sources(settings, reactor, counters, plugins.formats)
         sites = sources(
             resolver=Resolver(reactor),
             maximum_redirects=settings.sources.maximum_redirects,
@@ -134,7 +135,7 @@ class DeepCheck:
         )
         threads = self.threads
         for name, origin in build_origins(
-            settings, plugins.origins, sites, threads.run, reactor, lambda *_: threads
+            settings, plugins.origins, sites, threads.run, reactor, counters, lambda *_: threads
         ).items():
             yield name, _try_origin(origin.source)
 

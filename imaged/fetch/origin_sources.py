@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,6 +19,7 @@ from imaged.core.errors import (
 )
 from imaged.core.origin_paths import LONGEST_PATH_BYTES, quote_origin_path, read_origin_path
 from imaged.core.source_urls import SourceUrl
+from imaged.fetch.budget import Reservation
 from imaged.fetch.exchange import Validators
 from imaged.fetch.hashing_writer import digest
 from imaged.fetch.origin_folders import copy_changed
@@ -141,6 +143,33 @@ class FolderSource:
     def close(self) -> None:
         """End the threads, each when its work is done."""
         self._threads.let_go()
+
+
+class CountedSource:
+    """A source that makes copies, which count as originals that come in, as `Sources` counts those of sites.
+
+    `reserve` begins to count a file in a folder, of at most `most_bytes`. It raises DiskFullError when the bytes that
+    are announced have no room. A copy counts when it is complete.
+    """
+
+    def __init__(self, source: OriginSource, reserve: Callable[[Path, int, int], Reservation], most_bytes: int) -> None:
+        self.identity = source.identity
+        self._source = source
+        self._reserve = reserve
+        self._most_bytes = most_bytes
+
+    async def fetch(self, path: str, temporary: Path, known: Validators) -> Fetched:
+        """Fetch the original. Without room for it, a new one is not asked for."""
+        announced_bytes = 0 if known.etag else 1  # one that has not changed needs no room
+        with closing(self._reserve(temporary.parent, self._most_bytes, announced_bytes)) as reservation:
+            fetched = await self._source.fetch(path, temporary, known)
+            if fetched.file is not None:
+                reservation.take(fetched.file.size_bytes)
+            return fetched
+
+    def close(self) -> None:
+        """Close the source."""
+        self._source.close()
 
 
 def digest_of(source: OriginSource) -> str:

@@ -23,6 +23,7 @@ from imaged.core.pictures import ImageInfo
 from imaged.fetch.origin_sources import (
     FOLDER_THREADS,
     BucketSource,
+    CountedSource,
     FolderSource,
     OriginSource,
     SiteSource,
@@ -180,7 +181,8 @@ def build_pipeline(
     async def prepare(image: ImageId, info: ImageInfo) -> None:
         await pipeline.prepare(image, info)
 
-    origins = build_origins(settings, plugins.origins, sites, environment.threads.run, reactor, make_threads)
+    run = environment.threads.run
+    origins = build_origins(settings, plugins.origins, sites, run, reactor, counters, make_threads)
     pipeline = Pipeline(
         settings=settings,
         store=store,
@@ -229,20 +231,23 @@ def build_origins(
     sites: Sources,
     run: RunInThread,
     reactor: Any,
+    counters: Counters,
     make_threads: Callable[[Any, str, int], Threads] = Threads,
 ) -> dict[str, Origin]:
     """Return the origins of the settings, whose sources the caller closes.
 
-    `uploaders` are those that origins read from.
+    `uploaders` are those that origins read from. Originals count in `counters` when they come in.
     """
     found = {}
-    bounds = reactor, settings.sources.timeout_s, settings.sources.maximum_bytes
+    most_bytes = settings.sources.maximum_bytes
+    bounds, counted = (reactor, settings.sources.timeout_s, most_bytes), (counters.reserve, most_bytes)
     for name, origin in settings.origins.items():
         source: OriginSource
         if name in uploaders:
-            source = BucketSource(uploaders[name], origin.base_path, run, *bounds)
+            source = CountedSource(BucketSource(uploaders[name], origin.base_path, run, *bounds), *counted)
         elif origin.path is not None:
-            source = FolderSource(origin.path, make_threads(reactor, f"origin {name}", FOLDER_THREADS), *bounds)
+            threads = make_threads(reactor, f"origin {name}", FOLDER_THREADS)
+            source = CountedSource(FolderSource(origin.path, threads, *bounds), *counted)
         else:
             source = SiteSource(sites, origin.url, origin.headers)
         found[name] = Origin(name, origin, source, f"{name}-{digest_of(source)}")

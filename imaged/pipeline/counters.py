@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 from imaged.core.activity import Activity
 from imaged.core.charts import PerKind
 from imaged.core.clients import LIMITS
 from imaged.core.traffic import Traffic
 from imaged.core.worker_deaths import WorkerDeaths
-from imaged.fetch.budget import Budget
+from imaged.fetch.budget import Budget, Reservation
 from imaged.fetch.hashing_writer import Download
 from imaged.pipeline.origin_tallies import OriginTallies
 from imaged.pipeline.store_bound import StoreBound
@@ -33,6 +34,13 @@ class Counters:
         self.uploads: Activity[str] = Activity(clock)
         self.worker_deaths = WorkerDeaths(clock)
         self.origins = OriginTallies()
+
+    def reserve(self, folder: Path, maximum_bytes: int, announced_bytes: int = 0) -> Reservation:
+        """Begin to count an original that comes in below `folder`, in the store.
+
+        Raises BusyError or DiskFullError when the announced bytes have no room.
+        """
+        return self.incoming.reserve(maximum_bytes, self.bound.room_bytes(folder), announced_bytes)
 
     def totals(self) -> PerKind[int]:
         """Return the totals that the charts of the status page show."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 from twisted.logger import Logger
@@ -40,11 +40,15 @@ class RemoteOriginals:
         """Write an original to `path`, and check that it has the right bytes. MD5 alone can be forged, SHA-256 cannot.
 
         Raises NotFoundError when the remote store has none, CorruptOriginalError when it has other bytes,
-        ReadbackFailedError or StoreError when it cannot be read.
+        ReadbackFailedError or StoreError when it cannot be read, and DiskFullError or BusyError when a post of it would
+        have no room.
         """
-        with span(DOWNLOAD):
+        most_bytes = self._shared.settings.sources.maximum_bytes
+        with span(DOWNLOAD), closing(self._shared.counters.reserve(path.parent, most_bytes)) as reservation:
             if not await self._read(image, ORIGINAL, path):
                 raise NotFoundError(f"no image {image}: post it first")
+            with reading(f"the copy of {image}"):
+                reservation.take(path.stat().st_size)  # noqa: ASYNC240  # metadata may be read on the reactor thread
             known = self._shared.store.originals.info(image)
             if known is None:
                 with suppress(ImagedError):  # the MD5 is checked in any case

@@ -12,8 +12,10 @@ from pipeline_harness import IMAGE, PICTURE, PipelineHarness
 from twisted.internet.defer import Deferred
 from twisted.logger import LogLevel, capturedLogs
 
+from imaged.config.model import StoreSettings
 from imaged.core.errors import (
     CorruptOriginalError,
+    DiskFullError,
     HashConflictError,
     NotAPictureError,
     NotFoundError,
@@ -257,3 +259,19 @@ def test_a_record_without_an_original_is_no_image(harness: PipelineHarness) -> N
     harness.store.originals.save_info(other, ImageInfo(other.hash, 1, 1, "image/png", 1, "0"))
     with pytest.raises(NotFoundError):
         wait(harness.originals.info(other))
+
+
+def test_an_original_is_not_restored_without_the_room_that_a_post_needs(harness: PipelineHarness) -> None:
+    """What the settings want free stays free; a picture that does not exist is still not found."""
+    harness.keep()
+    harness.store.path(IMAGE, ORIGINAL).unlink()
+    counters = harness.environment.counters
+    counters.bound.follow(StoreSettings(keep_free_bytes=2**60), harness.store.root)
+    counters.bound.fault = "nothing more can be forgotten"
+    with pytest.raises(DiskFullError):
+        wait(harness.originals.find(IMAGE))
+    with pytest.raises(NotFoundError):
+        wait(harness.originals.find(ImageId("p", ImageHash("0" * 32))))
+    assert (harness.temporaries, counters.incoming.used_bytes) == ([], 0)
+    counters.bound.fault = None
+    assert wait(harness.originals.find(IMAGE)).read_bytes() == PICTURE

@@ -438,3 +438,23 @@ def test_a_page_in_the_place_of_a_picture_is_logged(shop: Shop) -> None:
     lines = [formatEvent(each) for each in logged if each["log_namespace"] == "imaged.pipeline.origins.Origins"]
     assert len(lines) == 1
     assert lines[0].startswith("origin shop has no picture any more at red.jpg, and the former one is served: ")
+
+
+def test_a_folder_gets_no_room_that_a_post_would_not_get(
+    make_harness: Callable[..., PipelineHarness], tmp_path: Path
+) -> None:
+    """What the settings want free stays free, also for copies; one that has come counts as one that comes in."""
+    (tmp_path / "media").mkdir()
+    for name, body in (("red.png", PICTURE), ("other.png", OTHER)):
+        (tmp_path / "media" / name).write_bytes(body)
+    origins = f"origins: {{shop: {{path: {tmp_path / 'media'}, namespace: p}}}}"
+    harness = make_harness(f"{origins}\nstore: {{keep_free_bytes: {2**60}}}", remote=False)
+    counters, find = harness.environment.counters, harness.pipeline.origins.find
+    counters.bound.follow(harness.pipeline.settings.store, harness.store.root)
+    assert wait(find("p", "shop", "red.png")).image.hash == hash_of(PICTURE)
+    assert counters.incoming.used_bytes == 0
+    counters.bound.fault = "nothing more can be forgotten"
+    with pytest.raises(DiskFullError):
+        wait(find("p", "shop", "other.png"))
+    assert not harness.store.has(ImageId("p", hash_of(OTHER)), ORIGINAL)
+    assert harness.temporaries == []
