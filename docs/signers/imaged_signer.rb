@@ -1,4 +1,4 @@
-# Signs URLs of imaged: sign(path, key), or sign(path, key, expires) with the seconds since 1970.
+# Signs URLs of imaged: ImagedSigner.sign(path, key), or ImagedSigner.sign(path, key, expires) with the seconds since 1970.
 require 'openssl'
 
 module ImagedSigner
