@@ -181,7 +181,7 @@ class DeepCheck:
         except CancelledError:
             raise
         except ImagedError as error:
-            self.say(f"{what}: {error}")
+            self.say(f"{what}: failed: {error}")
         except Exception as error:  # a plugin may raise anything
             self._log.failure("{what} failed, a bug of the plugin; report it to its author", what=what)
             self.say(f"{what}: failed with {type(error).__name__}")

@@ -149,7 +149,7 @@ def test_each_purger_purges_nothing(
     trial.yaml = f"{YAML}\npurgers: [{NAME}]\n"
     assert trial.outcome() is (failure is None)
     step = "purger harness purges a picture that no cache has"
-    assert trial.lines[-1] == f"{step}: {failure or 'ok'}"
+    assert trial.lines[-1] == f"{step}: {f'failed: {failure}' if failure else 'ok'}"
     assert len(service_harness.purger.purges) == (failure is None)
 
 
@@ -161,7 +161,7 @@ def test_each_fault_is_a_line(trial: Trial, tmp_path: Path, monkeypatch: pytest.
     uploader.failure = StoreError("no such bucket: pictures")
     shelve(uploader, tmp_path, monkeypatch, failure=NotAPictureError("no paint"))
     assert trial.outcome() is False
-    assert [line.split(": ", 1)[1] for line in trial.shortened() if line != THREADS] == [
+    assert [line.split(": failed: ", 1)[1] for line in trial.shortened() if line != THREADS] == [
         "no files can be kept in /public: Not a directory; look at its file system",
         "no job queue can be kept there: File exists",
         "no paint",
@@ -180,7 +180,7 @@ def test_log_files_are_opened(trial: Trial, tmp_path: Path, monkeypatch: pytest.
     assert trial.shortened() == [
         *HERE,
         "log.path /log takes lines: ok",
-        "log.access_path /missing/log takes lines: cannot write /missing/log: No such file or directory",
+        "log.access_path /missing/log takes lines: failed: cannot write /missing/log: No such file or directory",
         "no remote store is set",
     ]
     assert not (tmp_path / "log").exists()
@@ -220,9 +220,9 @@ class Clinging(MemoryUploader):
 @pytest.mark.parametrize(
     ("uploader", "fault"),
     [
-        (Forgetful(), "gives it back: it does not have the file that was uploaded"),
-        (Garbling(), "gives it back: it returned other bytes than were uploaded"),
-        (Blind(), "lists it: below public/images/"),
+        (Forgetful(), "gives it back: failed: it does not have the file that was uploaded"),
+        (Garbling(), "gives it back: failed: it returned other bytes than were uploaded"),
+        (Blind(), "lists it: failed: below public/images/"),
         (Clinging(), "removes public/images/"),
     ],
 )
@@ -274,7 +274,7 @@ def test_a_store_that_hangs_is_a_fault(trial: Trial, tmp_path: Path, monkeypatch
     trial.reactor.advance(0.2)
     assert outcome.result is False
     assert trial.shortened()[len(HERE) :] == [
-        "the remote store takes a file: it took longer than 5 s",
+        "the remote store takes a file: failed: it took longer than 5 s",
         "the remote store removes KEY: ok",
     ]
     assert (uploader.files, uploader.closed) == ({}, 1)
@@ -287,7 +287,7 @@ def test_a_store_that_always_hangs_is_a_fault(trial: Trial, tmp_path: Path, monk
     outcome = trial.begin()
     trial.reactor.pump([5.1, 5.1])
     assert outcome.result is False
-    assert trial.shortened()[-1] == "the remote store removes KEY: it took longer than 5 s"
+    assert trial.shortened()[-1] == "the remote store removes KEY: failed: it took longer than 5 s"
     assert uploader.closed == 1
 
 
@@ -312,7 +312,9 @@ def test_a_broken_contract_is_reported_without_its_text(
     shelve(uploader, tmp_path, monkeypatch)
     with capturedLogs() as events:
         assert trial.outcome() is False
-    assert trial.lines[4].startswith(f"the remote store takes a file: uploader {NAME}: upload of public/images/")
+    assert trial.lines[4].startswith(
+        f"the remote store takes a file: failed: uploader {NAME}: upload of public/images/"
+    )
     assert trial.lines[4].endswith(" failed: KeyError")
     assert "hunter2" not in str(trial.lines)
     assert [event["called"].split(" of ")[0] for event in events][:1] == [f"uploader {NAME}: upload"]
@@ -331,7 +333,7 @@ origins:
     assert trial.outcome() is False
     assert trial.shortened()[-3:] == [
         "origin scans answers: ok",
-        "origin gone answers: /gone cannot be opened: No such file or directory",
+        "origin gone answers: failed: /gone cannot be opened: No such file or directory",
         "origin photos answers: ok",
     ]
     assert {each.closed for each in service_harness.uploaders} == {1}
@@ -352,7 +354,7 @@ def test_the_command_prints_the_outcome(tmp_path: Path, store: str, status: int)
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path)
     lines = done.stdout.splitlines()
     assert (done.returncode, done.stderr) == (status, "")
-    assert lines[0].startswith(f"store.path {store} takes a file: {'no files' if status else 'ok'}")
+    assert lines[0].startswith(f"store.path {store} takes a file: {'failed: no files' if status else 'ok'}")
     assert {"a processor renders a pixel: ok", "the processors refuse what they must: ok"} < {*lines}
     (confined,) = [line for line in lines if line.startswith("workers are confined by ")]
     assert ("not in effect: " in done.stdout) == (not confined.endswith(" and seccomp"))
@@ -387,6 +389,6 @@ def test_a_processor_that_allows_too_much_is_a_fault(tmp_path: Path, isolation: 
         command, capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path, env=environ, input=""
     )
     [line] = [line for line in done.stdout.splitlines() if line.startswith("the processors refuse")]
-    assert line.startswith("the processors refuse what they must: magick allows reading ")
+    assert line.startswith("the processors refuse what they must: failed: magick allows reading ")
     assert {"reading BMP", "reading XC", "writing BMP"} < {*line.partition(" allows ")[2].split(", ")}
     assert done.returncode == 1
