@@ -28,7 +28,7 @@ def expiry(duration: str | None, moment: str | None, now_s: float) -> str | None
         return None
     end_s = _moment_s(moment)
     if end_s <= now_s:
-        raise click.UsageError(f"--expires-at {moment}: that time is over.")
+        raise click.UsageError(f"--expires-at {moment}: that time is over; give a later one.")
     return str(end_s)
 
 

@@ -15,6 +15,7 @@ from imaged.core.signatures import signed_path, signed_upload
 NO_KEY = "access.signing_keys has no key: make one with openssl rand -hex 32 > signing.key, and add {file: signing.key}"
 
 _TARGET = re.compile(r"(?P<base>https?://[^/?#\s]+)?(?P<path>/[!-~]*)")
+_HASH = re.compile(r"[0-9a-f]{32}")
 _SRCSET = "srcset"
 
 
@@ -45,7 +46,9 @@ class PathSigner:
         MalformedRequestError for other text, or when there is no key.
         """
         match = _TARGET.fullmatch(target)
-        if match is None or "?" in target or "#" in target:
+        if "?" in target or "#" in target:
+            raise MalformedRequestError(f"{shorten(target)!r} has a query or a fragment: give the path alone")
+        if match is None:
             raise MalformedRequestError(
                 f"{shorten(target)!r} is no path: give one such as /p/f84/0ee/339d264d4bab1b169a653b1a91/w500.jpg"
             )
@@ -61,8 +64,8 @@ class PathSigner:
     def _is_public(self, path: str) -> bool:
         namespace, *between, name = path[1:].split("/")
         policy = self.settings.policy(check_namespace(namespace))
-        if not between:
-            raise NotFoundError(f"{shorten(path)!r} has no picture: give /NAMESPACE/HASH/OUTPUT")
+        if not between or _HASH.fullmatch("".join([*between, name])):
+            raise NotFoundError(f"{shorten(path)!r} is no path of an output: give /NAMESPACE/HASH/OUTPUT")
         if not between[0].startswith("@"):  # else the picture of an origin, at any path
             ImageHash.from_segments(between)
         file: ImageFile | None = None if name == _SRCSET else parse_file(name)

@@ -23,6 +23,9 @@ _EXPECTED = {
     "a mapping": ("dict_type", "mapping_type", "model_type", "model_attributes_type", "dataclass_type"),
 }
 _BY_TYPE = {kind: f"expected {noun}" for noun, kinds in _EXPECTED.items() for kind in kinds}
+_LISTS = _EXPECTED["a list"]
+_NUMBERS = (*_EXPECTED["a whole number"], *_EXPECTED["a number"])
+_UNITS = {"_bytes": "bytes", "_s": "seconds", "_days": "days"}
 _BY_BOUND = {
     "greater_than_equal": "expected at least {ge}",
     "greater_than": "expected more than {gt}",
@@ -93,6 +96,11 @@ def _hint(error: ErrorDetails) -> str:
         return raised.hint
     if kind == "string_type" and isinstance(value, int | float):
         return ": put it in double quotes"
+    if kind in _NUMBERS and isinstance(value, str) and value[:1].isdigit():
+        key = str(error["loc"][-1])
+        return next((f": write the number of {unit}" for end, unit in _UNITS.items() if key.endswith(end)), "")
+    if kind in _LISTS and isinstance(value, str | int | float):
+        return ": put it in [ ]"
     if kind in {"literal_error", "enum"} and isinstance(value, str):
         return did_you_mean(value, re.findall(r"'([^']+)'", context["expected"]))
     return ""

@@ -15,6 +15,7 @@ DEEPEST = 50
 """The deepest nesting of a document: the loader recurses."""
 
 NOT_YAML = "not YAML"
+_HINTS = {"'\\t'": "indent with spaces", "got '{'": "put a pattern with { } in double quotes"}
 
 _TAG = "tag:yaml.org,2002:"
 MAP, SEQUENCE, MERGE = f"{_TAG}map", f"{_TAG}seq", f"{_TAG}merge"
@@ -116,5 +117,5 @@ def _explain(error: yaml.MarkedYAMLError) -> str:
     if error.context_mark and error.problem_mark and error.context_mark.line != error.problem_mark.line:
         context += f" that begins on line {error.context_mark.line + 1}"
     said = ", ".join(part for part in (context, error.problem) if part)
-    hint = ": indent with spaces" if "'\\t'" in said else ""
+    hint = next((f": {hint}" for sign, hint in _HINTS.items() if sign in said), "")
     return f"{NOT_YAML}: {said}{hint}"

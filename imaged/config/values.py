@@ -103,7 +103,12 @@ def _network(value: Any) -> IPv4Network | IPv6Network:
 def _proxy(value: Any) -> Proxy:
     if value == UNIX:
         return "unix"
-    network = _network(value)
+    try:
+        network = _network(value)
+    except UnfitError as error:
+        raise UnfitError(
+            "expected unix, an address, or a network by its first address, such as 10.0.0.0/8 or fd00::/8"
+        ) from error
     if not network.prefixlen:
         raise UnfitError("expected the networks of your proxies: this network has every client of the world in it")
     return network

@@ -29,8 +29,9 @@ def test_mapped_networks_are_those_of_ipv4() -> None:
 @pytest.mark.parametrize(
     ("limits", "fault"),
     [
-        ("{trusted_proxies: [10.0.0.1/8]}", "trusted_proxies.0: expected a network, by its first address"),
-        ("{trusted_proxies: [proxy]}", "trusted_proxies.0: expected a network, by its first address"),
+        ("{trusted_proxies: [10.0.0.1/8]}", "trusted_proxies.0: expected unix, an address, or a network by its first"),
+        ("{trusted_proxies: [proxy]}", "trusted_proxies.0: expected unix, an address, or a network by its first"),
+        ("{trusted_proxies: 10.0.0.1}", 'trusted_proxies: expected a list, got "10.0.0.1": put it in [ ]'),
         ("{trusted_proxies: [0.0.0.0/0]}", "trusted_proxies.0: expected the networks of your proxies"),
         ('{trusted_proxies: [unix, "::/0"]}', "trusted_proxies.1: expected the networks of your proxies"),
         ('{trusted_proxies: ["::ffff:0:0/96"]}', "trusted_proxies.0: expected the networks of your proxies"),

@@ -200,6 +200,10 @@ def test_no_text_raises_either(text: str) -> None:
         ("listen: '[::1]:7000'", ": write 'tcp:7000:interface=\\:\\:1'"),
         ("listen: ':70000'", 'got ":70000"'),
         ("images: {extensions: [.png]}", '; did you mean "png"?'),
+        ("images: {outputs: w500.jpg}", 'got "w500.jpg": put it in [ ]'),
+        ("store: {maximum_bytes: 100GB}", 'got "100GB": write the number of bytes'),
+        ("sources: {timeout_s: 10s}", 'got "10s": write the number of seconds'),
+        ("erase: {remember_days: 90d}", 'got "90d": write the number of days'),
     ],
 )
 def test_a_similar_value_is_suggested(text: str, hint: str) -> None:
