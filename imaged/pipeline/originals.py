@@ -178,9 +178,13 @@ class Originals:
             return info
         async with self.using(image):
             path = await self.find(image, charge)
-            with reading(self._store.key(image, ORIGINAL)):
-                received = await self._shared.run(digest, path)
-            info = await self._describe(image, received)
+            try:
+                with reading(self._store.key(image, ORIGINAL)):
+                    received = await self._shared.run(digest, path)
+                info = await self._describe(image, received)
+            except ImagedError:
+                self._store.tombstones.check(image)  # the files of an erased picture are missing
+                raise
             await self._mend_info(image, info)
         return info
 

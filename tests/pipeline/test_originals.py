@@ -16,6 +16,7 @@ from imaged.config.model import StoreSettings
 from imaged.core.errors import (
     CorruptOriginalError,
     DiskFullError,
+    GoneError,
     HashConflictError,
     NotAPictureError,
     NotFoundError,
@@ -27,8 +28,10 @@ from imaged.core.errors import (
 from imaged.core.events import OriginalUnavailable
 from imaged.core.files import ORIGINAL, RECORD, ImageFile, parse_file
 from imaged.core.hashes import ImageHash, ImageId
-from imaged.core.pictures import ImageInfo
+from imaged.core.pictures import ImageFacts, ImageInfo
 from imaged.core.tracing import Trace
+from imaged.store.tombstones import Tombstone, Tombstones
+from imaged.testing.fakes import StillProcessor
 from imaged.testing.pictures import HEIGHT_PX, WIDTH_PX, make_gif, make_png
 from imaged.testing.waiting import wait
 
@@ -275,3 +278,29 @@ def test_an_original_is_not_restored_without_the_room_that_a_post_needs(harness:
     assert (harness.temporaries, counters.incoming.used_bytes) == ([], 0)
     counters.bound.fault = None
     assert wait(harness.originals.find(IMAGE)).read_bytes() == PICTURE
+
+
+class Erasing(StillProcessor):
+    """Erases the picture of `tombstone` before it reads a header, if there is one."""
+
+    def __init__(self, tombstones: Callable[[], Tombstones]) -> None:
+        super().__init__()
+        self.tombstones = tombstones
+        self.tombstone: Tombstone | None = None
+
+    def identify(self, source: Path) -> ImageFacts:
+        """Read the header."""
+        if self.tombstone is not None:
+            self.tombstones().add(self.tombstone)
+        return super().identify(source)
+
+
+def test_a_picture_that_is_erased_while_it_is_read_is_gone(make_harness: Callable[..., PipelineHarness]) -> None:
+    """Not a failure of the store, though its file is missing."""
+    processor = Erasing(lambda: harness.store.tombstones)
+    harness = make_harness(processor=processor, remote=False)
+    harness.keep()
+    harness.store.path(IMAGE, RECORD).unlink()
+    processor.tombstone = Tombstone(IMAGE, time.time_ns())
+    with pytest.raises(GoneError):
+        wait(harness.originals.info(IMAGE))
