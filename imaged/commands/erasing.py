@@ -17,7 +17,7 @@ from imaged.commands.queue_opening import open_queue_at, read_queue_settings
 from imaged.config.model import Settings
 from imaged.core.errors import ImagedError, NotFoundError
 from imaged.core.files import ImageFile, read_stored_files
-from imaged.core.hashes import ImageHash, ImageId, check_namespace
+from imaged.core.hashes import ImageHash, ImageId, check_namespace, is_hash
 from imaged.core.outputs import Output
 from imaged.jobs.admin import QueueAdmin
 from imaged.pipeline.purges import AGAIN_S
@@ -58,6 +58,10 @@ def _namespace(words: Sequence[str], *, every_namespace: bool) -> tuple[str | No
     if every_namespace:
         return None, words
     namespace, *names = words
+    if is_hash(namespace):
+        raise click.UsageError(
+            f"{namespace} is a hash: give its namespace as the first word, or --every-namespace. Nothing was erased."
+        )
     try:
         check_namespace(namespace)
     except NotFoundError as error:

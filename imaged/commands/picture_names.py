@@ -31,6 +31,10 @@ def read_picture(text: str) -> tuple[str | None, ImageHash]:
             place += 1
         if is_hash(digits):
             return _namespace(parts[first - 1]) if first else None, ImageHash(digits)
+    if any(part.startswith("@") for part in parts):
+        raise MalformedRequestError(
+            f"{shorten(text)!r} is the path of an origin: give the Cache-Tag of its answer, which curl -I shows"
+        )
     raise MalformedRequestError(f"{shorten(text)!r} names no picture: give a hash, or a path or URL with it")
 
 

@@ -66,7 +66,7 @@ COUNTERS: tuple[tuple[str, str, Callable[[Snapshot], int]], ...] = (
     ("store_refused_saves", "Outputs that had no room within its bounds.", lambda now: now.store.refused_saves),
     ("output_hit_bytes", "Bytes sent of outputs that had been made before.", lambda now: now.requests.hit_bytes),
     ("output_made_bytes", "Bytes sent of outputs that were rendered.", lambda now: now.requests.made_bytes),
-    ("erasures", "Pictures that were erased.", lambda now: now.erasures.total),
+    ("erasures", "Pictures that DELETE has erased.", lambda now: now.erasures.total),
     ("reactor_stalls", "Times that the reactor was blocked for a second or more.", lambda now: now.stalls.total),
     ("log_lines_lost", "Log lines that could not be written, since the last reload.", lambda now: now.log.lost),
 )

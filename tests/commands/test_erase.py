@@ -173,6 +173,8 @@ def test_a_list_comes_on_the_standard_input(store: LocalStore) -> None:
         [],
         [HOME],
         [f"p/{DIGITS}", DIGITS],
+        [DIGITS, DIGITS],
+        ["p", "https://img.example/p/@shop/red.jpg/w5.jpg"],
     ],
 )
 def test_a_wrong_name_erases_nothing(store: LocalStore, words: list[str]) -> None:
