@@ -122,7 +122,7 @@ def parse_original(blob: bytes, reads: Sequence[Format] = CORE) -> ParsedOrigina
             sequence, exif = read_webp(blob)
             profile = sequence.profile
     if format is None:
-        raise NotAPictureError("the format of this file is unknown: send a JPEG, PNG, GIF or WebP")
+        raise NotAPictureError("the format of this file is unknown: send a picture, such as a JPEG or PNG")
     if format != PNG:
         name = profile_name(profile)
     usable = usable_profile(profile) or b""

@@ -35,5 +35,5 @@ def parse_original(blob: bytes) -> Original:
     """Parse a file. Raises DeclinedError and NotAPictureError, as `read_original`."""
     format = _FORMATS.sniff(blob)
     if format is None:
-        raise NotAPictureError("the format of this file is unknown: send a JPEG, PNG, GIF or WebP")
+        raise NotAPictureError("the format of this file is unknown: send a picture, such as a JPEG or PNG")
     return _READERS[format](blob)
