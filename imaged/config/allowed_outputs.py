@@ -67,6 +67,8 @@ def read_pattern(value: Any) -> OutputPattern:
         return OutputPattern(value, ())
     if value == str(ORIGINAL):
         raise UnfitError("originals are not listed here: set public_original")
+    if value == "srcset":
+        raise UnfitError("srcset is not listed here: it is public where an output is")
     if re.fullmatch(PRESET, value):
         return OutputPattern(value, (parse(f"{value}.{AUTO}"),), value)
     if _BARE.fullmatch(value):

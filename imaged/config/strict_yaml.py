@@ -15,7 +15,12 @@ DEEPEST = 50
 """The deepest nesting of a document: the loader recurses."""
 
 NOT_YAML = "not YAML"
-_HINTS = {"'\\t'": "indent with spaces", "got '{'": "put a pattern with { } in double quotes"}
+_HINTS = {
+    "'\\t'": "indent with spaces",
+    "got '{'": "put a pattern with { } in double quotes",
+    "mapping values are not allowed": "indent the line as the other keys are, or put text with a colon in quotes",
+    "expected <block end>": "indent the line as the other keys are",
+}
 
 _TAG = "tag:yaml.org,2002:"
 MAP, SEQUENCE, MERGE = f"{_TAG}map", f"{_TAG}seq", f"{_TAG}merge"

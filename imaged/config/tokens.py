@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, PlainValidator
@@ -18,6 +19,7 @@ SHORTEST_SECRET = 20
 FEWEST_CHARACTERS = 8
 """How many different ones it has at least. Of 20 random hex digits, one in a thousand has fewer."""
 
+NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}"
 ALL = "all"
 HIDDEN = "***"
 
@@ -29,7 +31,9 @@ _HOW_KEY = "`openssl rand -hex 32` prints one"
 def _secret(value: object, how: str) -> str:
     """Return a secret of enough random characters, else raise UnfitError. No message quotes it."""
     if not isinstance(value, str) or not value.isascii() or not value.isprintable():
-        raise UnfitError("this secret is no text of ASCII characters: keep one in a file or a variable")
+        raise UnfitError("this secret is no text of ASCII characters: write {file: PATH} or {env: NAME}, or quote it")
+    if not value:
+        raise UnfitError(f"this secret is empty; {how}")
     if len(value) < SHORTEST_SECRET or len(set(value)) < FEWEST_CHARACTERS:
         raise UnfitError(f"this secret is too easy to guess: take at least {SHORTEST_SECRET} random characters; {how}")
     return value
@@ -44,6 +48,12 @@ def _token(value: object) -> str:
     if not is_token(text):
         raise UnfitError(f"a token has only letters, digits and -._~+/ (RFC 6750); {_HOW_TOKEN}")
     return text
+
+
+def _name(value: str) -> str:
+    if not re.fullmatch(NAME, value):
+        raise UnfitError("expected a name: 40 letters, digits and _.- at most, with a letter or digit first")
+    return value
 
 
 def _action(value: object) -> Action:
@@ -79,8 +89,7 @@ SecretText = Annotated[
 TokenText = Annotated[
     str, PlainValidator(_token, json_schema_input_type=str), PlainSerializer(lambda _: HIDDEN, return_type=str)
 ]
-NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}"
-TokenName = Annotated[str, Field(pattern=f"^{NAME}$")]
+TokenName = Annotated[str, AfterValidator(_name), Field(json_schema_extra={"pattern": f"^{NAME}$"})]
 TokenNamespaces = Annotated[
     tuple[Namespace, ...],
     BeforeValidator(_namespaces, json_schema_input_type=Literal["all"] | tuple[Namespace, ...]),

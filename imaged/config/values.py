@@ -122,7 +122,7 @@ def _key_prefix(value: str) -> str:
 
 
 def _base_url(value: str) -> str:
-    message = 'expected nothing or a URL such as "https://images.example.com/originals"'
+    message = 'expected a URL such as "https://images.example.com/originals", without user, query and fragment'
     try:
         url = urlsplit(value)
         port_fits = url.port is None or url.port > 0

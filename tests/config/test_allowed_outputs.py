@@ -129,6 +129,7 @@ def test_a_check_names_outputs_that_are_made_and_not_listed(yaml: str, lines: li
         ("w0320.jpg", "'w0320.jpg' is not an output"),
         ("300x300.jpg", "'300x300.jpg' is not an output: that one is called x300.jpg"),
         ("original", "originals are not listed here: set public_original"),
+        ("srcset", "srcset is not listed here: it is public where an output is"),
         ("w300", "this name has no format: list w300.auto, or w300.{auto,jpg}"),
         ("hero", "hero.auto is not an output: hero is no preset of this namespace"),
         ("hero~01234567.jpg", "'hero~01234567.jpg' is not an output: a preset is asked for by its name alone"),

@@ -39,6 +39,8 @@ def test_an_empty_document_is_an_empty_mapping(text: str | bytes) -> None:
         ("a: 1\na: [1, 2\n", "f.yaml:3: not YAML: while parsing a flow sequence that begins on line 2"),
         ("a:\n\tb: 1", "f.yaml:2: not YAML: while scanning for the next token, found character '\\t'"),
         ("a:\n\tb: 1", ": indent with spaces"),
+        ("a:\n  b: 1\n   c: 2", ": indent the line as the other keys are, or put text with a colon in quotes"),
+        ("a:\n  - b: 1\n   c: 2", ": indent the line as the other keys are"),
         ("a: [w{1,2}.jpg]", ": put a pattern with { } in double quotes"),
         ("a: 1\n---\nb: 1", "f.yaml:2: a second document begins here"),
         ("a: 1\n...\n---\nb: 1", "f.yaml:3: a second document begins here"),
