@@ -12,11 +12,15 @@ from http_server import serving
 
 @dataclass
 class CacheOrigin:
-    """The tags of the answers by their paths; `asked` has the path of each request. Other paths get 404."""
+    """The tags of the answers by their paths; `asked` has the path of each request. Other paths get 404.
+
+    `clients` has the X-Forwarded-For of each request.
+    """
 
     port: int = 0
     tags: dict[str, str] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    clients: list[str | None] = field(default_factory=list)
 
 
 @contextmanager
@@ -30,6 +34,7 @@ def cache_origin() -> Iterator[CacheOrigin]:
 
         def do_GET(self) -> None:
             origin.asked.append(self.path)
+            origin.clients.append(self.headers["X-Forwarded-For"])
             tag = origin.tags.get(self.path)
             self.send_response(404 if tag is None else 200)
             self.send_header("Content-Length", "4")

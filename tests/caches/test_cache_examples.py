@@ -96,6 +96,14 @@ def test_browsers_do_not_see_the_tags(server: CacheServer, origin: CacheOrigin) 
         assert not {"cache-tag", "surrogate-key"} & headers.keys()
 
 
+def test_a_cache_names_its_clients(server: CacheServer, origin: CacheOrigin) -> None:
+    """Without X-Forwarded-For, imaged would take a cache of its own machine for a program that may write."""
+    send(server, "GET", f"{HOME}/w5.jpg", ELSEWHERE)
+    (client,) = origin.clients
+    assert client is not None
+    assert client.split(", ")[-1] == ELSEWHERE
+
+
 def test_formats_have_copies_and_one_purge(server: CacheServer, origin: CacheOrigin) -> None:
     """Clients of the same formats share a copy of an `.auto` output, and one PURGE removes all of them."""
     path = f"{HOME}/w5.auto"
