@@ -49,6 +49,8 @@ def sign_command(  # each is an option
 
     if (namespace is None) == (not paths) or (namespace is None and maximum_bytes is not None):
         raise click.UsageError("Give paths, or --post with a namespace and perhaps --maximum-bytes.")
+    if url and not url.startswith(("https://", "http://")):
+        raise click.UsageError(f"--url {url}: begin it with https:// or http://.")
     if namespace is None:
         _sign_paths(_settings(config, overrides), expiry(expires, expires_at, time.time()), url, paths)
         return

@@ -94,9 +94,10 @@ def test_a_moment_is_the_time_of_expiry(text: str, expires: int) -> None:
         (["--expires-at", "soon", PATH], "give a time such as 2027-01-31"),
         (["--expires-at", "2020-01-01", PATH], "that time is over; give a later one"),
         ([], "Give paths, or --post"),
+        (["--url", "img.example.com", PATH], "begin it with https:// or http://"),
     ],
 )
-def test_wrong_times_are_errors_of_usage(arguments: list[str], text: str) -> None:
+def test_wrong_options_are_errors_of_usage(arguments: list[str], text: str) -> None:
     """They are status 2."""
     done = run(*arguments)
     assert (done.exit_code, text in done.stderr, done.stdout) == (2, True, "")
