@@ -12,6 +12,7 @@ backend imaged {
     .port = "7000";                         # here
 }
 
+# Where a proxy on one of these addresses ends TLS before Varnish, its clients have that address: let it refuse PURGE and BAN.
 acl imaged_purgers {
     "127.0.0.1";                            # here: where imaged runs
     "::1";
