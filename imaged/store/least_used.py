@@ -15,8 +15,8 @@ from imaged.core.files import ImageFile, parse_stored_file
 from imaged.core.hashes import ImageHash, ImageId
 from imaged.store.atomic import remove_empty
 from imaged.store.layout import Layout
-from imaged.store.size import NOTHING, StoreSize
-from imaged.store.usage import BLOCK_BYTES, Usage
+from imaged.store.size import StoreSize
+from imaged.store.usage import BLOCK_BYTES
 
 MOST_TRIED = 64
 """How many folders of a level are tried by name before the level is listed, which may have 4,096."""
@@ -92,21 +92,17 @@ class LeastUsed:
 
         A folder that is then empty goes too.
         """
-        path = self.layout.path(*file)
-        try:
-            status = os.lstat(path)
-            used = _used(status, time())
-            if used.used_s > used_s:
+        path, root = self.layout.path(*file), self.layout.root
+        with nullcontext() if self.size is None else self.size.changing([path], root):
+            try:
+                used = _used(os.lstat(path), time())
+                if used.used_s > used_s:
+                    return None
+                path.unlink()
+            except OSError:  # it is gone, or may not be removed: another one is
                 return None
-            path.unlink()
-        except OSError:  # it is gone, or may not be removed: another one is
-            return None
-        if self.size is not None:
-            self.size.add(NOTHING - Usage(1, status.st_size, used.size_bytes))
-        folders = self.layout.folders(file[0])
-        with nullcontext() if self.size is None else self.size.changing(folders, self.layout.root):
-            remove_empty(folders)
-        return used
+            remove_empty(self.layout.folders(file[0]))
+            return used
 
     def _namespaces(self) -> list[str]:
         with suppress(OSError), os.scandir(self.layout.root) as entries:

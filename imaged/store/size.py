@@ -22,6 +22,8 @@ class StoreSize:
 
     def __init__(self) -> None:
         self._lock = Lock()
+        self._looking = Lock()
+        self._watched: dict[Path, tuple[int, Usage]] = {}
         self.changed = NOTHING
         self.usage: Usage | None = None
 
@@ -59,27 +61,36 @@ class StoreSize:
 
     @contextmanager
     def changing(self, paths: Sequence[Path], root: Path) -> Iterator[None]:
-        """Note how much these files, and the folders that are made for them, have grown when the block ends.
+        """Note how much these files, and the folders between them and `root`, have grown when the block ends.
 
-        As in a count, files that are not on the file system of `root` occupy nothing. What another thread changes in
-        the same files meanwhile may be missed; the next count has it.
+        Threads may change one file at the same time, as a save and an erasure do: each block counts what has changed
+        since another one has last looked. As in a count, files that are not on the file system of `root` occupy
+        nothing.
         """
+        watched = list(dict.fromkeys(each for path in paths for each in (path, *_folders(path, root))))
         device = device_of(root)
-        files = {path: _look(path, device) for path in paths}
-        folders = {folder for path, usage in files.items() if usage == NOTHING for folder in _missing(path.parent)}
+        with self._looking:
+            for path in watched:
+                blocks, usage = self._watched.get(path) or (0, _look(path, device))
+                self._watched[path] = blocks + 1, usage
         try:
             yield
         finally:
-            device = device_of(root)
-            grown = sum((_look(path, device) - usage for path, usage in files.items()), NOTHING)
-            self.add(sum((_look(folder, device) for folder in folders), grown))
+            device, grown = device_of(root), NOTHING
+            with self._looking:
+                for path in watched:
+                    (blocks, before), usage = self._watched.pop(path), _look(path, device)
+                    grown += usage - before
+                    if blocks > 1:
+                        self._watched[path] = blocks - 1, usage
+                self.add(grown)
 
 
-def _missing(folder: Path) -> Iterator[Path]:
-    """Yield a folder and its parents, as far as they do not exist."""
-    while not folder.exists() and folder.parent != folder:
-        yield folder
-        folder = folder.parent
+def _folders(path: Path, root: Path) -> Iterator[Path]:
+    """Yield the folders between a path and `root`."""
+    while path.parent not in {root, path}:
+        path = path.parent
+        yield path
 
 
 def _look(path: Path, device: int | None) -> Usage:

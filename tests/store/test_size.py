@@ -143,3 +143,30 @@ def test_a_change_during_a_count_is_half_in_it(root: Path) -> None:
 def test_a_store_without_a_size_is_not_looked_at(store: LocalStore) -> None:
     """Without a bound, a write costs what it did."""
     assert store.size is None
+
+
+def test_a_file_that_is_removed_before_its_write_has_ended_counts_once(root: Path, size: StoreSize) -> None:
+    """An erasure may find the file, and its folder, while the save still waits for the disk."""
+    path = root / "q" / "0ee" / "x300.jpg"
+    with size.changing([path], root):
+        path.parent.mkdir(parents=True)
+        path.write_bytes(bytes(5000))
+        with size.changing([path], root):
+            path.unlink()
+        with size.changing([path.parent], root):
+            path.parent.rmdir()
+    assert size.usage == measure(root)
+    assert size.total_bytes == du(root)
+
+
+def test_a_folder_that_is_removed_and_made_again_meanwhile_counts(root: Path, size: StoreSize) -> None:
+    """It was there when the write began."""
+    path = root / "p" / "f84" / "original"
+    path.unlink()
+    size.count(root)
+    with size.changing([path], root):
+        with size.changing([path.parent], root):
+            path.parent.rmdir()
+        path.parent.mkdir()
+        path.write_bytes(bytes(10_000))
+    assert size.usage == measure(root)
