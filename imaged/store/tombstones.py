@@ -260,5 +260,5 @@ def _decode(image: ImageId, body: bytes) -> Tombstone | None:
     try:
         values = json.loads(body)
         return Tombstone(image, int(values["at_ns"]), str(values["by"]), str(values["stored_in"]))
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None

@@ -259,11 +259,12 @@ def test_a_tombstone_is_lifted_unless_a_newer_one_stands(store: LocalStore) -> N
     assert store.has(IMAGE, ORIGINAL)
 
 
-def test_a_damaged_tombstone_stands(store: LocalStore) -> None:
+@pytest.mark.parametrize("body", [b"{", b"[]", b'{"at_ns": 1e999, "by": "", "stored_in": ""}'])
+def test_a_damaged_tombstone_stands(store: LocalStore, body: bytes) -> None:
     """Its picture stays erased, from the time of the damage on, and can be posted again."""
     store.tombstones.add(Tombstone(IMAGE, 7))
     path, begin_ns = store.root / ERASED / f"p-{HASH}", variant_time_ns()
-    path.write_bytes(b"{")
+    path.write_bytes(body)
     found = store.tombstones.find(IMAGE)
     assert found is not None
     assert found == Tombstone(IMAGE, path.stat().st_mtime_ns)
