@@ -24,6 +24,7 @@ TRY: dict[str, Any] = {
     "outputs": "",
     "namespaces": [],
     "policies": "{}",
+    "unsigned": "",
 }
 
 
