@@ -41,7 +41,7 @@ def _of_service(snapshot: Snapshot) -> Iterator[Alert]:
         yield Alert("error", "Out of service", f"{message}: the health check answers 503. The log says why.")
     last_reload = snapshot.generation.last_reload
     if last_reload is not None and not last_reload.ok:
-        text = "The settings of before stay in effect. The faults are listed under Settings."
+        text = "The former settings stay in effect. Correct the faults that are listed under Settings, then reload."
         yield Alert("warning", "Reload refused", text)
 
 
@@ -77,7 +77,11 @@ def _of_work(snapshot: Snapshot) -> Iterator[Alert]:
     kinds = (snapshot.pending_renders.jobs, snapshot.uploads.jobs, snapshot.erasures.jobs)
     if failed := sum(jobs.failed or 0 for jobs in kinds):
         jobs = "1 job has" if failed == 1 else f"{failed:,} jobs have"
-        yield Alert("warning", "Parked", f"{jobs} failed for good; “imaged queue list --parked” lists them.")
+        yield Alert(
+            "warning",
+            "Parked",
+            f"{jobs} failed for good; “imaged queue list --parked” shows why. “imaged queue retry --all” repeats them.",
+        )
 
 
 def _of_disks(snapshot: Snapshot) -> Iterator[Alert]:
@@ -85,7 +89,10 @@ def _of_disks(snapshot: Snapshot) -> Iterator[Alert]:
     if store.free_bytes is None:
         yield Alert("error", "Low disk", "The file system of the store cannot be read.")
     elif store.free_bytes < LOW_DISK_BYTES and not store.is_full:
-        yield Alert("error", "Low disk", f"{store.free_bytes // 1024**2} MiB are free for the store.")
+        text = f"{store.free_bytes // 1024**2} MiB are free for the store"
+        yield Alert(
+            "error", "Low disk", f"{text}: free some space, or set store.maximum_bytes or store.keep_free_bytes."
+        )
     if store.is_full:
         yield Alert("error", "Disk full", f"Posts are answered 507, and outputs are served, not stored: {store.fault}")
     elif store.is_read_only:
@@ -97,7 +104,9 @@ def _of_disks(snapshot: Snapshot) -> Iterator[Alert]:
         yield Alert("warning", "Store bound", f"Outputs are served, and perhaps not stored: {store.bound_fault}")
     state_bytes = snapshot.queue.free_bytes
     if state_bytes is not None and state_bytes < LOW_STATE_BYTES and not snapshot.queue.is_full:
-        yield Alert("error", "Low state disk", f"{state_bytes // 1024**2} MiB are free for the job queue.")
+        yield Alert(
+            "error", "Low state disk", f"{state_bytes // 1024**2} MiB are free for the job queue: free some space."
+        )
 
 
 def _of_log_and_metrics(snapshot: Snapshot) -> Iterator[Alert]:
