@@ -44,7 +44,7 @@ from imaged.workers.engine import Engine
 from imaged.workers.single_flight import SingleFlight
 
 NOT_THERE_S = 1.0
-"""How long clients get 404 for an original that the remote store has not, before it is asked again."""
+"""How long clients get 404 or 507 for an original that the remote store has not, or that has no room here."""
 
 MOST_FETCHES = 100
 """How many originals may be on the way from the remote store before clients that need others are refused."""
@@ -133,7 +133,7 @@ class Originals:
         """Count the fetch of an original, for a client whose request needs one that is not here.
 
         Each request for an invented name would otherwise cost a call of the remote store. A request that waits for the
-        fetch of another costs nothing. Raises NotFoundError when the remote store has not had it in the last
+        fetch of another costs nothing. Raises the NotFoundError or DiskFullError of a fetch in the last
         NOT_THERE_S, GoneError when it was erased, BusyError when too many are on the way, and as `charge` does.
         """
         is_remote = self._remote.exists or bool(self._shared.settings.remote.base_url)
@@ -306,7 +306,7 @@ class Originals:
         except ImagedError as error:
             if isinstance(error, CorruptOriginalError):
                 self._log.error("{error}; not used: restore the object, or post the picture again", error=str(error))
-            if isinstance(error, NotFoundError):
+            if isinstance(error, NotFoundError | DiskFullError):  # the next request would download it again
                 self._not_there.add(image, error, NOT_THERE_S)
             self._shared.metrics.record(OriginalUnavailable(image.namespace, type(error).__name__))
             raise

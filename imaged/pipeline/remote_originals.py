@@ -43,13 +43,13 @@ class RemoteOriginals:
         ReadbackFailedError or StoreError when it cannot be read, and DiskFullError or BusyError when a post of it would
         have no room.
         """
-        most_bytes = self._shared.settings.sources.maximum_bytes
-        with span(DOWNLOAD), closing(self._shared.counters.reserve(path.parent, most_bytes)) as reservation:
+        most_bytes, known = self._shared.settings.sources.maximum_bytes, self._shared.store.originals.info(image)
+        reserved = self._shared.counters.reserve(path.parent, most_bytes, 0 if known is None else known.size_bytes)
+        with span(DOWNLOAD), closing(reserved) as reservation:
             if not await self._read(image, ORIGINAL, path):
                 raise NotFoundError(f"no image {image}: post it first")
             with reading(f"the copy of {image}"):
                 reservation.take(path.stat().st_size)  # noqa: ASYNC240  # metadata may be read on the reactor thread
-            known = self._shared.store.originals.info(image)
             if known is None:
                 with suppress(ImagedError):  # the MD5 is checked in any case
                     known = await self._record(image, self._read)

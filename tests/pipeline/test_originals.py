@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import LogLevel, capturedLogs
 
 from imaged.config.model import StoreSettings
+from imaged.core.clients import NO_CHARGE
 from imaged.core.errors import (
     CorruptOriginalError,
     DiskFullError,
@@ -30,6 +31,7 @@ from imaged.core.files import ORIGINAL, RECORD, ImageFile, parse_file
 from imaged.core.hashes import ImageHash, ImageId
 from imaged.core.pictures import ImageFacts, ImageInfo
 from imaged.core.tracing import Trace
+from imaged.pipeline.originals import NOT_THERE_S
 from imaged.store.tombstones import Tombstone, Tombstones
 from imaged.testing.fakes import StillProcessor
 from imaged.testing.pictures import HEIGHT_PX, WIDTH_PX, make_gif, make_png
@@ -273,6 +275,13 @@ def test_an_original_is_not_restored_without_the_room_that_a_post_needs(harness:
     counters.bound.fault = "nothing more can be forgotten"
     with pytest.raises(DiskFullError):
         wait(harness.originals.find(IMAGE))
+    assert f"{KEY}/original" not in harness.uploader.downloads  # the record says how large it is
+    harness.store.path(IMAGE, RECORD).unlink()
+    harness.reactor.advance(NOT_THERE_S)
+    for _ in range(3):
+        with pytest.raises(DiskFullError):
+            wait(harness.originals.find(IMAGE, NO_CHARGE))
+    assert harness.uploader.downloads.count(f"{KEY}/original") == 1
     with pytest.raises(NotFoundError):
         wait(harness.originals.find(ImageId("p", ImageHash("0" * 32))))
     assert (harness.temporaries, counters.incoming.used_bytes) == ([], 0)
