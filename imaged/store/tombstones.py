@@ -32,7 +32,8 @@ OLD_PARTITIONS = ((3, 3), (3, 3, 3))
 
 Changing = Callable[[Sequence[Path]], AbstractContextManager[None]]
 
-_LOCK = "lock"
+LOCK = "lock"
+"""The empty file that an erasure locks, and a post that lifts a tombstone."""
 
 
 @dataclass(frozen=True)
@@ -205,11 +206,11 @@ class Tombstones:
         with _erasing("pictures"):
             atomic.make_folders(self._folder)
             try:
-                descriptor = os.open(self._folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+                descriptor = os.open(self._folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
             except OSError as error:
                 if error.errno != errno.EROFS:
                     raise
-                descriptor = os.open(self._folder / _LOCK, os.O_RDONLY | os.O_CLOEXEC)  # to find that all is gone
+                descriptor = os.open(self._folder / LOCK, os.O_RDONLY | os.O_CLOEXEC)  # to find that all is gone
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -12,9 +12,10 @@ from time import sleep, thread_time
 
 from imaged.core.errors import StoreError
 from imaged.store.incoming import INCOMING, OWNERS
+from imaged.store.tombstones import LOCK
 
-UNCOUNTED = {INCOMING, OWNERS}
-"""Folders that are not counted: unfinished files get their names while the count runs, and count then."""
+UNCOUNTED = {INCOMING, OWNERS, LOCK}
+"""What is not counted: locks, and unfinished files, which get their names while the count runs, and count then."""
 
 BLOCK_BYTES = 512
 """The unit of `st_blocks` (POSIX leaves it open; Linux and the BSDs have this one)."""
@@ -58,7 +59,7 @@ def never() -> bool:
 
 
 def measure(root: Path, is_stopped: Callable[[], bool] = never) -> Usage:
-    """Count every file below `root` except unfinished files and owners' lock files.
+    """Count every file below `root` except unfinished files and locks.
 
     Takes minutes on a large store: worker threads only. It rests most of the time, so that requests get the GIL. Raises
     CountStoppedError soon after `is_stopped` has become true, as else a shutdown would wait for it.
@@ -73,9 +74,10 @@ def measure(root: Path, is_stopped: Callable[[], bool] = never) -> Usage:
             status = os.stat(folder)  # noqa: PTH116  # on each folder
             occupied_bytes += status.st_blocks * BLOCK_BYTES if status.st_dev == device else 0
             for entry in entries:
+                if entry.name in UNCOUNTED:
+                    continue
                 if entry.is_dir(follow_symlinks=False):
-                    if entry.name not in UNCOUNTED:
-                        folders.append(entry.path)
+                    folders.append(entry.path)
                 elif not entry.is_dir():
                     with suppress(FileNotFoundError):  # as above
                         status = entry.stat(follow_symlinks=False)
