@@ -147,6 +147,7 @@ def test_an_output_from_memory_is_purged_later(harness: PipelineHarness) -> None
     saver = harness.renders.writer.saver
     save = Save(image, output, FileBody(b"picture", 1), 0.0)
     harness.store.tombstones.add(Tombstone(image, 1))
+    saver.saves.add(save)
     saver.begin(save)
     wait(harness.tasks.drained())
     assert isinstance(save.error, GoneError)
