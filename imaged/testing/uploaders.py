@@ -7,6 +7,8 @@ Subclass `UploaderContract`, with a fixture for your uploader:
         def uploader(self) -> Uploader:
             return MyUploader(make_host("mine", {"bucket": "test"}))
 
+For an uploader with `download_changed`, subclass `ConditionalUploaderContract` instead.
+
 It needs pytest. Its keys begin with a random prefix and are deleted after each test, so a bucket in use is safe. The
 fixture `wait` runs your coroutines, with Twisted's reactor if they wait. Override it if your tests run another loop.
 """
@@ -103,38 +105,6 @@ class UploaderContract:
             assert wait(uploader.download(key, tmp_path / "back")) is False
             assert not (tmp_path / "back").exists()
 
-    def test_downloads_what_has_changed(self, uploader: Uploader, wait: Wait, prefix: str, tmp_path: Path) -> None:
-        """An object is written unless it is the known version; each content has a version of its own."""
-        conditional, key, back = _conditional(uploader), f"{prefix}/original", tmp_path / "back"
-        known = [""]
-        for body in (b"the first", b"another"):
-            wait(uploader.upload(key, _file(tmp_path, "source", body), JPEG_TYPE))
-            known.append(wait(conditional.download_changed(key, back, known[-1], LARGE_BYTES)))
-            assert back.read_bytes() == body
-            back.unlink()
-            assert wait(conditional.download_changed(key, back, known[-1], LARGE_BYTES)) == known[-1]
-            assert not back.exists()
-        assert len(set(known)) == len(known)
-        assert all(version.isascii() and version.isprintable() for version in known)
-        for version in known:
-            assert wait(conditional.download_changed(f"{prefix}/no/such", back, version, LARGE_BYTES)) is None
-        assert not back.exists()
-
-    def test_downloads_nothing_that_is_too_large(
-        self, uploader: Uploader, wait: Wait, prefix: str, tmp_path: Path
-    ) -> None:
-        """An object of the most bytes is written; a larger one raises TooLargeError, and leaves no file."""
-        conditional, key, folder = _conditional(uploader), f"{prefix}/original", tmp_path / "back"
-        folder.mkdir()
-        wait(uploader.upload(key, _file(tmp_path, "source", bytes(LARGE_BYTES)), JPEG_TYPE))
-        with pytest.raises(TooLargeError):
-            wait(conditional.download_changed(key, folder / "file", "", LARGE_BYTES - 1))
-        assert list(folder.iterdir()) == []
-        version = wait(conditional.download_changed(key, folder / "file", "", LARGE_BYTES))
-        assert (folder / "file").stat().st_size == LARGE_BYTES
-        (folder / "file").unlink()
-        assert wait(conditional.download_changed(key, folder / "file", version, 1)) == version
-
     def test_lists_keys_by_any_beginning(self, uploader: Uploader, wait: Wait, prefix: str, tmp_path: Path) -> None:
         """A list returns every key with the prefix, sorted; the prefix may end inside a path segment."""
         source = _file(tmp_path, "source", b"a")
@@ -177,10 +147,48 @@ class UploaderContract:
             wait(uploader.download(f"{prefix}/original", tmp_path / "no" / "such" / "folder"))
 
 
-def _conditional(uploader: Uploader) -> ConditionalUploader:
-    if not isinstance(uploader, ConditionalUploader):
-        pytest.skip("the uploader has no download_changed")
-    return uploader
+class ConditionalUploaderContract(UploaderContract):
+    """The suite of an uploader that has `download_changed` as well."""
+
+    @pytest.fixture
+    def conditional(self, uploader: Uploader) -> ConditionalUploader:
+        """Return the uploader under test."""
+        assert isinstance(uploader, ConditionalUploader)
+        return uploader
+
+    def test_downloads_what_has_changed(
+        self, uploader: Uploader, conditional: ConditionalUploader, wait: Wait, prefix: str, tmp_path: Path
+    ) -> None:
+        """An object is written unless it is the known version; each content has a version of its own."""
+        key, back = f"{prefix}/original", tmp_path / "back"
+        known = [""]
+        for body in (b"the first", b"another"):
+            wait(uploader.upload(key, _file(tmp_path, "source", body), JPEG_TYPE))
+            known.append(wait(conditional.download_changed(key, back, known[-1], LARGE_BYTES)))
+            assert back.read_bytes() == body
+            back.unlink()
+            assert wait(conditional.download_changed(key, back, known[-1], LARGE_BYTES)) == known[-1]
+            assert not back.exists()
+        assert len(set(known)) == len(known)
+        assert all(version.isascii() and version.isprintable() for version in known)
+        for version in known:
+            assert wait(conditional.download_changed(f"{prefix}/no/such", back, version, LARGE_BYTES)) is None
+        assert not back.exists()
+
+    def test_downloads_nothing_that_is_too_large(
+        self, uploader: Uploader, conditional: ConditionalUploader, wait: Wait, prefix: str, tmp_path: Path
+    ) -> None:
+        """An object of the most bytes is written; a larger one raises TooLargeError, and leaves no file."""
+        key, folder = f"{prefix}/original", tmp_path / "back"
+        folder.mkdir()
+        wait(uploader.upload(key, _file(tmp_path, "source", bytes(LARGE_BYTES)), JPEG_TYPE))
+        with pytest.raises(TooLargeError):
+            wait(conditional.download_changed(key, folder / "file", "", LARGE_BYTES - 1))
+        assert list(folder.iterdir()) == []
+        version = wait(conditional.download_changed(key, folder / "file", "", LARGE_BYTES))
+        assert (folder / "file").stat().st_size == LARGE_BYTES
+        (folder / "file").unlink()
+        assert wait(conditional.download_changed(key, folder / "file", version, 1)) == version
 
 
 async def _all(coroutines: list[Coroutine[Any, Any, None]]) -> None:

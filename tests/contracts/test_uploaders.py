@@ -14,14 +14,14 @@ from twisted.internet import reactor
 import imaged_s3
 from imaged.api import Uploader
 from imaged.testing.fakes import MemoryUploader, make_host
-from imaged.testing.uploaders import UploaderContract
+from imaged.testing.uploaders import ConditionalUploaderContract, UploaderContract
 from imaged.workers.threads import Threads
 from imaged_s3.uploader import S3Uploader
 
 THIRD_PARTY = Path(__file__).parents[1] / "thirdparty" / "imaged-folder"
 
 
-class TestMemory(UploaderContract):
+class TestMemory(ConditionalUploaderContract):
     """The fake for plugin authors."""
 
     @pytest.fixture
@@ -53,7 +53,7 @@ def s3_uploader(section: dict[str, str]) -> S3Uploader:
     return uploader
 
 
-class TestS3Rclone(UploaderContract):
+class TestS3Rclone(ConditionalUploaderContract):
     """S3 with a store that verifies signatures, and lists in pages of a thousand."""
 
     many = 1100
@@ -66,7 +66,7 @@ class TestS3Rclone(UploaderContract):
         uploader.close()
 
 
-class TestS3Moto(UploaderContract):
+class TestS3Moto(ConditionalUploaderContract):
     """S3 with a store that has ACLs."""
 
     @pytest.fixture

@@ -7,11 +7,11 @@ from collections.abc import Callable
 import pytest
 
 from imaged.api import Uploader
-from imaged.testing.uploaders import UploaderContract
+from imaged.testing.uploaders import ConditionalUploaderContract
 from imaged_manta.uploader import MantaUploader
 
 
-class TestManta(UploaderContract):
+class TestManta(ConditionalUploaderContract):
     """Requests are signed with a key file."""
 
     many = 1030  # more than a page

@@ -17,7 +17,7 @@ from manta import MantaDouble
 from manta_identity import md5_id, sha256_id, write_key
 
 from imaged.api import StoreUnavailableError, Uploader
-from imaged.testing.uploaders import UploaderContract
+from imaged.testing.uploaders import ConditionalUploaderContract
 from imaged.testing.waiting import wait
 from imaged_manta.keys import KeyId
 from imaged_manta.ssh_agent import AgentKey
@@ -43,7 +43,7 @@ def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
 
 
 @needs_openssh
-class TestAgent(UploaderContract):
+class TestAgent(ConditionalUploaderContract):
     """Requests are signed by an agent."""
 
     @pytest.fixture
