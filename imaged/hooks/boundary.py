@@ -11,13 +11,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from time import monotonic
 from typing import Any
 
 from twisted.logger import Logger
 from twisted.python.reflect import safe_str
 
-from imaged.core.errors import ImagedError, PluginFailedError
+from imaged.core.errors import ImagedError, PluginFailedError, StoreError
 
 _log = Logger(namespace="imaged.plugins")
 
@@ -58,8 +59,10 @@ def calls() -> list[Call]:
 
 
 @contextmanager
-def plugin_boundary(called: str, within_s: float) -> Iterator[None]:
+def plugin_boundary(called: str, within_s: float, source: Path | None = None) -> Iterator[None]:
     """Turn every error of the block but an ImagedError into PluginFailedError. Any thread.
+
+    One that comes when the file `source` is gone is a StoreError: the plugin has no part in an erasure.
 
     A BaseException is one too: a panic of Rust code, or SystemExit, KeyboardInterrupt and GeneratorExit of a plugin,
     would end the thread, or leave clients without an answer. `called` names the call, with the plugin as in the YAML
@@ -74,6 +77,8 @@ def plugin_boundary(called: str, within_s: float) -> Iterator[None]:
         _log.error("{called} ran out of memory", called=called)
         raise PluginFailedError(f"{called} ran out of memory") from error
     except BaseException as error:
+        if source is not None and isinstance(error, Exception) and not source.exists():
+            raise StoreError("the picture cannot be read: it was removed meanwhile") from error
         raise broken(called, error) from error
 
 

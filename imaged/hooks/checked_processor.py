@@ -68,7 +68,7 @@ class CheckedProcessor:
         format = sniff_file(source, self._formats)
         if format is not None and format not in self._own.reads:
             return None
-        with plugin_boundary(called, IDENTIFY_S):
+        with plugin_boundary(called, IDENTIFY_S, source):
             facts = self._processor.identify(source)
         if not isinstance(facts, ImageFacts):
             raise refuse(called, f"it returned {kind_of(facts)}, not ImageFacts")
@@ -97,7 +97,7 @@ class CheckedProcessor:
     def verify(self, job: RenderJob) -> None:
         """Have the processor check an original; raise its error."""
         called = self._called("verify")
-        with plugin_boundary(called, job.timeout_s + GRACE_S):
+        with plugin_boundary(called, job.timeout_s + GRACE_S, job.source):
             returned = self._processor.verify(job)
         if returned is not None:  # False would mean a bad original, and a coroutine has checked nothing
             raise refuse(called, f"it returned {kind_of(returned)}, not None: say what is wrong by an error")
@@ -110,7 +110,7 @@ class CheckedProcessor:
     def sample(self, job: RenderJob, side_px: int) -> Sample:
         """Return a small picture of an original."""
         called = self._called("sample")
-        with plugin_boundary(called, job.timeout_s + GRACE_S):
+        with plugin_boundary(called, job.timeout_s + GRACE_S, job.source):
             sample = self._processor.sample(job, side_px)
         if not isinstance(sample, Sample):
             raise refuse(called, f"it returned {kind_of(sample)}, not Sample")
@@ -148,12 +148,12 @@ class CheckedProcessor:
         """
         called = self._called(f"render of {_listed(job)}")
         within_s = job.timeout_s + GRACE_S
-        with plugin_boundary(called, within_s):
+        with plugin_boundary(called, within_s, job.source):
             outputs = iter(self._processor.render(job))
         missing = {variant.output: variant for variant in job.variants}
         try:
             while True:
-                with plugin_boundary(called, within_s):
+                with plugin_boundary(called, within_s, job.source):
                     try:
                         rendered = next(outputs, _END)
                     except DeclinedError as error:

@@ -23,7 +23,7 @@ from imaged.api import (
     Sample,
     Size,
 )
-from imaged.core.errors import DeclinedError, PluginFailedError
+from imaged.core.errors import DeclinedError, PluginFailedError, StoreError
 from imaged.core.formats import CORE, Formats
 from imaged.core.outputs import parse
 from imaged.hooks.boundary import calls
@@ -391,3 +391,24 @@ def test_a_self_check_that_raises_is_a_failure() -> None:
     """An error is not a good result."""
     with capturedLogs(), pytest.raises(PluginFailedError, match="self_check failed: ValueError"):
         checked(self_check=lambda: int("x")).self_check()
+
+
+def test_a_picture_that_is_erased_meanwhile_is_no_fault_of_the_plugin(source: Path) -> None:
+    """Whatever the processor raises then, the error is one of the store, and the log does not name the plugin."""
+
+    def read(*_: Any) -> Any:
+        source.unlink()
+        source.read_bytes()
+
+    processor = checked(identify=read, verify=read, sample=read, render=read)
+    calls_of = (
+        lambda: processor.identify(source),
+        lambda: processor.verify(job(source, X30)),
+        lambda: processor.sample(job(source, X30), 24),
+        lambda: list(processor.render(job(source, X30))),
+    )
+    for call in calls_of:
+        source.write_bytes(make_jpeg())
+        with capturedLogs() as logged, pytest.raises(StoreError, match="removed meanwhile"):
+            call()
+        assert logged == []
